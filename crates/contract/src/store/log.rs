@@ -1,0 +1,136 @@
+//! How are records appended and read?
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::BoxFuture;
+use crate::data::Data;
+use crate::id::{DataId, MessageId, Sequence};
+use crate::name::Namespace;
+use crate::record::{NewRecord, Record};
+
+/// The ordered log of each namespace.
+///
+/// ```text
+///   namespace "default"      sequence ──▶
+///   ┌────────────┬───────┬──────────────────┬───────┐
+///   │ record     │ record│ record           │ record│ ◀─ append
+///   │ 1    2     │ 3     │ 4     5     6    │ 7     │
+///   └────────────┴───────┴──────────────────┴───────┘
+///                    ▲ read(after 2) begins here        head = 7
+/// ```
+pub trait Log: Send + Sync {
+    /// Appends the records in order and answers each for itself, in the same order: a bad one, or the same
+    /// key twice in one call, harms no other. The records of one namespace get rising sequences in this
+    /// order. A duplicate is answered only when the record that holds the key is durable.
+    ///
+    /// The idempotency key and the reply key of a record are taken together with it or not at all.
+    fn append(
+        &self,
+        records: Vec<NewRecord>,
+    ) -> BoxFuture<'static, Vec<Result<Appended, AppendError>>>;
+
+    /// Reads records whose last event is after `after`, in order, up to the limits; at least one if there is
+    /// one, however large.
+    fn read(
+        &self,
+        namespace: &Namespace,
+        after: Sequence,
+        limit: ReadLimit,
+    ) -> BoxFuture<'static, Result<Page, StoreError>>;
+
+    /// Reads records whose first event is before `before`, newest first, at most `limit` of them.
+    fn read_back(
+        &self,
+        namespace: &Namespace,
+        before: Sequence,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>>;
+
+    /// The sequence of the newest event of the namespace, or 0 if there is none.
+    fn head(&self, namespace: &Namespace) -> BoxFuture<'static, Result<Sequence, StoreError>>;
+
+    /// The record that holds a message, an event or a value, by its id.
+    fn record(
+        &self,
+        namespace: &Namespace,
+        part: Uuid,
+    ) -> BoxFuture<'static, Result<Option<Arc<Record>>, StoreError>>;
+
+    /// A value, by its id; also one that is kept apart.
+    fn value(
+        &self,
+        namespace: &Namespace,
+        id: DataId,
+    ) -> BoxFuture<'static, Result<Option<Data>, StoreError>>;
+}
+
+/// How much [`Log::read`] reads at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimit {
+    /// Records.
+    pub records: usize,
+    /// Bytes, as [`RecordContent::size`](crate::record::RecordContent::size) counts them.
+    pub bytes: usize,
+}
+
+/// A piece of the log.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Page {
+    /// The records, in order.
+    pub records: Vec<Arc<Record>>,
+    /// Whether the log may go on after the last of them. If not, this was all at the time of reading.
+    pub more: bool,
+}
+
+impl Page {
+    /// These records; `more` says whether the log may go on.
+    pub fn new(records: Vec<Arc<Record>>, more: bool) -> Self {
+        Self { records, more }
+    }
+}
+
+/// What an append did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Appended {
+    /// The sequence of the record's last event.
+    pub last: Sequence,
+}
+
+impl Appended {
+    /// Appended up to this sequence.
+    pub fn new(last: Sequence) -> Self {
+        Self { last }
+    }
+}
+
+/// Why a record was not appended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The idempotency key is in use.
+    #[error("the idempotency key is used by message {holder}")]
+    DuplicateKey {
+        /// The message that holds it.
+        holder: MessageId,
+    },
+    /// A reply to this event was published before.
+    #[error("the event was answered before by message {holder}")]
+    DuplicateReply {
+        /// The message that holds the key.
+        holder: MessageId,
+    },
+    /// The subscription of the reply has a newer owner.
+    #[error("the subscription has a newer owner")]
+    Fenced,
+    /// There is no such namespace.
+    #[error("unknown namespace")]
+    UnknownNamespace,
+    /// The store failed; nothing of the record is stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,121 @@
+//! How far is each durable subscription?
+
+use std::ops::RangeInclusive;
+
+use super::StoreError;
+use crate::BoxFuture;
+use crate::id::{Sequence, SubscriptionId};
+
+/// The positions of the durable subscriptions, and who may move them.
+///
+/// The *epoch* fences: whoever wants to move an offset [claims](Self::claim) it first, which raises the epoch,
+/// and every write carries the epoch that it was claimed with. Update, seek and delete raise it too. So a
+/// stalled owner, or a write queued before a seek, changes nothing.
+pub trait Offsets: Send + Sync {
+    /// Makes the caller the owner of a subscription's position: raises the epoch and returns the record with
+    /// the new one. `None` if there is no such subscription.
+    fn claim(
+        &self,
+        subscription: SubscriptionId,
+    ) -> BoxFuture<'static, Result<Option<OffsetRecord>, StoreError>>;
+
+    /// Writes positions, each compared and set for itself, and answers each in the same order.
+    fn commit(&self, writes: Vec<OffsetWrite>) -> BoxFuture<'static, Vec<Result<(), OffsetError>>>;
+
+    /// Moves a position, forgets what was settled above it, and raises the epoch and the seek generation.
+    /// Returns the new record; `None` if there is no such subscription.
+    fn seek(
+        &self,
+        subscription: SubscriptionId,
+        to: Start,
+    ) -> BoxFuture<'static, Result<Option<OffsetRecord>, StoreError>>;
+
+    /// The position as it was last written; `None` if there is no such subscription.
+    fn offset(
+        &self,
+        subscription: SubscriptionId,
+    ) -> BoxFuture<'static, Result<Option<OffsetRecord>, StoreError>>;
+}
+
+/// Where a subscription begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Start {
+    /// Before the oldest event: the sequence -1.
+    Oldest,
+    /// After the newest event of the namespace at that moment.
+    Newest,
+    /// After this sequence.
+    After(Sequence),
+}
+
+/// The position of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OffsetRecord {
+    /// Every matching event up to here is settled.
+    pub offset: Sequence,
+    /// Raised by each claim, update, seek.
+    pub epoch: u64,
+    /// Raised by each seek; part of the keys of replies.
+    pub generation: u64,
+    /// Above the offset: what is settled there for good, in order, not overlapping. Parked and skipped
+    /// events, and with an ordering key what other keys have settled.
+    pub settled: Vec<RangeInclusive<i64>>,
+    /// Events above the offset that failed, with the number of counted failures.
+    pub failures: Vec<(Sequence, u32)>,
+}
+
+impl OffsetRecord {
+    /// A position with nothing settled above it.
+    pub fn new(offset: Sequence, epoch: u64, generation: u64) -> Self {
+        Self {
+            offset,
+            epoch,
+            generation,
+            settled: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+}
+
+/// A position to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OffsetWrite {
+    /// Whose position.
+    pub subscription: SubscriptionId,
+    /// With which epoch it was claimed; the write is refused if that is not the current one.
+    pub epoch: u64,
+    /// As [`OffsetRecord::offset`].
+    pub offset: Sequence,
+    /// As [`OffsetRecord::settled`].
+    pub settled: Vec<RangeInclusive<i64>>,
+    /// As [`OffsetRecord::failures`].
+    pub failures: Vec<(Sequence, u32)>,
+}
+
+impl OffsetWrite {
+    /// A position with nothing settled above it.
+    pub fn new(subscription: SubscriptionId, epoch: u64, offset: Sequence) -> Self {
+        Self {
+            subscription,
+            epoch,
+            offset,
+            settled: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+}
+
+/// Why a position, or a parked entry, was not written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OffsetError {
+    /// Somebody else claimed the subscription since, or it was changed, moved or deleted.
+    #[error("the subscription has a newer owner")]
+    Fenced,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,51 @@
+//! Where are durable subscriptions kept?
+
+use super::StoreError;
+use super::offsets::Start;
+use crate::BoxFuture;
+use crate::id::SubscriptionId;
+use crate::subscription::Subscription;
+
+/// The durable subscriptions.
+pub trait Subscriptions: Send + Sync {
+    /// Stores a new subscription. `start` is turned into a sequence in the same step, so that an event is
+    /// either before the subscription or delivered to it; the stored `options.firstEvent` is that number,
+    /// and it is the first offset. Returns what was stored.
+    fn create_subscription(
+        &self,
+        subscription: Subscription,
+        start: Start,
+    ) -> BoxFuture<'static, Result<Subscription, CreateSubscriptionError>>;
+
+    /// Replaces a subscription, found by its id, and raises its epoch, so that no write of its former
+    /// dispatcher can follow. The offset stays. False if there is no such subscription.
+    fn update_subscription(
+        &self,
+        subscription: Subscription,
+    ) -> BoxFuture<'static, Result<bool, StoreError>>;
+
+    /// Deletes a subscription with its offset, its parked entries and its reply keys. False if there is no
+    /// such subscription.
+    fn delete_subscription(
+        &self,
+        id: SubscriptionId,
+    ) -> BoxFuture<'static, Result<bool, StoreError>>;
+
+    /// All subscriptions of all namespaces, in the order of their creation.
+    fn subscriptions(&self) -> BoxFuture<'static, Result<Vec<Subscription>, StoreError>>;
+}
+
+/// Why a subscription was not created.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateSubscriptionError {
+    /// There is one with that name in the namespace.
+    #[error("the name is in use")]
+    Exists,
+    /// There is no such namespace.
+    #[error("unknown namespace")]
+    UnknownNamespace,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

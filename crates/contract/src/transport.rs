@@ -1,0 +1,240 @@
+//! What does a transport give, and what may it call?
+//!
+//! A transport is a plugin that brings events to applications over one protocol. It is described by a
+//! [`TransportPlugin`], which the server knows before anything starts, and runs as a [`Transport`]. It
+//! reaches the engine only through [`Callbacks`].
+//!
+//! *Connect-out* transports (brokers, webhooks) register their connections from `init`, one for each target;
+//! *connect-in* transports (WebSockets) register one whenever a client attaches to a subscription.
+
+mod http_mount;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use self::http_mount::{BodyError, HttpBody, HttpMount, HttpService, PathParams};
+use crate::BoxFuture;
+use crate::change::ChangeEvent;
+use crate::delivery::{Batch, Delivery, DeliveryId, HandOver, Report, Response, VoidReason};
+use crate::error::CodedError;
+use crate::event::Event;
+use crate::filter::SubscriptionFilter;
+use crate::id::{ConnectionId, MessageId, Sequence, SubscriptionId};
+use crate::message::{MessageInput, MessageKind};
+use crate::options::SubscriptionOptions;
+use crate::subscription::Subscription;
+
+/// A transport before it runs: what the server lists, documents and checks for every plugin, used or not.
+pub trait TransportPlugin: Send + Sync + 'static {
+    /// The `transport` value of the subscriptions that it delivers, and the name of its configuration
+    /// section. Lower case.
+    fn name(&self) -> &'static str;
+
+    /// The JSON Schema of its configuration section: every key with its type, default and documentation.
+    fn config_schema(&self) -> Value;
+
+    /// Checks a configuration section without starting anything. The text names the key and says what
+    /// would be right. Pure.
+    fn check_config(&self, config: &Value) -> Result<(), String>;
+
+    /// Starts the transport with a section that [`check_config`](Self::check_config) accepted. Callbacks
+    /// may be called from here on, also before this returns. Called once. Dropping the future abandons the
+    /// start.
+    fn init(
+        &self,
+        config: Value,
+        callbacks: Arc<dyn Callbacks>,
+    ) -> BoxFuture<'static, Result<Arc<dyn Transport>, String>>;
+}
+
+/// What a running transport is able to do. Known after init and constant from then on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// It takes [`Transport::change_event`] for ephemeral connections.
+    pub change_events: bool,
+    /// It takes [`Transport::deliver_batch`]. Subscriptions with `batch` are refused otherwise.
+    pub batches: bool,
+    /// Its applications can answer an event with a message.
+    pub replies: bool,
+    /// It can have deliveries with different ordering keys in flight to one connection, answered in any
+    /// order.
+    pub ordering_keys: bool,
+}
+
+/// A running transport. All methods are called from several threads at once. A panic in any of them is
+/// contained: it counts as a failed hand-over and is reported.
+pub trait Transport: Send + Sync + 'static {
+    /// What it is able to do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The JSON Schema of the transport's own subscription options. What is `writeOnly` there is a secret.
+    /// By default there are none, and any key is kept.
+    fn options_schema(&self) -> Value {
+        serde_json::json!({"type": "object", "properties": {}})
+    }
+
+    /// Checks a subscription's options before it is stored; may change the core ones (force `withData`, for
+    /// example). Pure, without network. The error is shown to the client.
+    fn validate(&self, _options: &mut SubscriptionOptions) -> Result<(), CodedError> {
+        Ok(())
+    }
+
+    /// Hands over one event. Called in sequence order for each (connection, subscription), at most
+    /// `readAhead + 1` times without an answer. **Never blocks**: a transport that cannot take it now says
+    /// [`HandOver::Busy`]. May still be called after the connection was closed, and then says
+    /// [`HandOver::Closed`].
+    fn deliver(&self, delivery: Delivery) -> HandOver;
+
+    /// Hands over a batch, with the rules of [`deliver`](Self::deliver); at most one batch is in flight for
+    /// a (connection, subscription). Only called if [`Capabilities::batches`] is set.
+    fn deliver_batch(&self, _batch: Batch) -> HandOver {
+        HandOver::Failed("this transport takes no batches".into())
+    }
+
+    /// Tells that deliveries are no longer current. Nothing has to be done: answers to them are counted and
+    /// change nothing. A transport whose clients answer without naming the delivery uses it to match late
+    /// answers; one that works on a delivery may stop. Never blocks.
+    fn voided(
+        &self,
+        _connection: &ConnectionId,
+        _subscription: SubscriptionId,
+        _delivery: DeliveryId,
+        _reason: VoidReason,
+    ) {
+    }
+
+    /// Hands a change of the database to a connection that asked for changes. Lossy, never acknowledged,
+    /// never blocks. Only called if [`Capabilities::change_events`] is set.
+    fn change_event(&self, _connection: &ConnectionId, _change: &ChangeEvent) {}
+
+    /// Paths that the server serves on its port with this transport's services.
+    fn http_mounts(&self) -> Vec<HttpMount> {
+        Vec::new()
+    }
+
+    /// What an operator sees of the transport at `GET /api/v1/<name>`; nothing by default.
+    fn status(&self) -> Option<Value> {
+        None
+    }
+
+    /// Tries a subscription with one event, outside of its stream, and returns what was exchanged; `None` if
+    /// the transport cannot. The outcome settles nothing.
+    fn test_delivery(
+        &self,
+        _subscription: Arc<Subscription>,
+        _event: Event,
+    ) -> Option<BoxFuture<'static, Result<Report, CodedError>>> {
+        None
+    }
+
+    /// Stops: takes nothing new, closes its connections, and ends its tasks. Deliveries that are unanswered
+    /// are delivered again after the next start. Resolves when all is done; called once.
+    fn shutdown(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Decides which subscriptions a connection serves. Only subscriptions of the transport's own name are
+/// offered. It is kept, and asked again whenever a subscription is created, changed or deleted; it is pure
+/// and calls nothing of the engine.
+pub type Matcher = Arc<dyn Fn(&Subscription) -> bool + Send + Sync>;
+
+/// Which subscriptions of a connection a [`ConnectionState`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scope {
+    /// All of them.
+    All,
+    /// One of them.
+    Subscription(SubscriptionId),
+}
+
+/// Whether a connection can take deliveries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// It works. A connection is up when it is registered.
+    Up,
+    /// It can take more after it was busy.
+    Ready,
+    /// It does not work now, for this reason. Nothing is dispatched to it, which counts as no attempt. What
+    /// is in flight stays so until it is answered or the connection is closed.
+    Down {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// What was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// The message.
+    pub id: MessageId,
+    /// The sequence of its last event.
+    pub sequence: Sequence,
+}
+
+impl Published {
+    /// The message `id`, whose last event has this sequence.
+    pub fn new(id: MessageId, sequence: Sequence) -> Self {
+        Self { id, sequence }
+    }
+}
+
+/// What a transport may call. All but [`publish`](Self::publish) return at once, whatever the state of the
+/// engine, and their effects come in the order of the calls. After the engine has stopped they do nothing,
+/// or return an error.
+pub trait Callbacks: Send + Sync + 'static {
+    /// Dispatchers start on this connection for all stored subscriptions that `matcher` accepts, now or
+    /// later. Calling it again for the same connection replaces the list: what is on both goes on
+    /// undisturbed. A subscription that another connection serves already is served here when that one is
+    /// closed.
+    ///
+    /// Refused with `FF10190` if the id belongs to another transport, and with `FF10290` if it was closed.
+    fn register_connection(
+        &self,
+        connection: &ConnectionId,
+        matcher: Matcher,
+    ) -> Result<(), CodedError>;
+
+    /// Starts a subscription that is not stored and ends with the connection. It begins at the newest event
+    /// unless `options.firstEvent` says otherwise. Returns it as deliveries will show it.
+    ///
+    /// Refused before anything starts: the namespace is unknown (`FF10436`), a regular expression does not
+    /// compile (`FF10171`), options are wrong (the code of the option), or the connection is closed.
+    fn ephemeral_subscription(
+        &self,
+        connection: &ConnectionId,
+        namespace: &str,
+        filter: SubscriptionFilter,
+        options: SubscriptionOptions,
+    ) -> Result<Arc<Subscription>, CodedError>;
+
+    /// The connection is gone. What it left unanswered is delivered again, to the next connection if there
+    /// is one. A hand-over that is under way may still reach the transport afterwards. Calling it again, or
+    /// for an unknown id, does nothing.
+    fn connection_closed(&self, connection: &ConnectionId);
+
+    /// Tells whether the connection can take deliveries, for all its subscriptions or for one.
+    fn connection_state(&self, connection: &ConnectionId, scope: Scope, state: ConnectionState);
+
+    /// Settles a delivery or a batch. An answer to a delivery that is no longer current is counted and
+    /// changes nothing. An acknowledgement is durable soon after, not on return: a crash may repeat events
+    /// that were acknowledged within the last 200 ms.
+    fn respond(&self, connection: &ConnectionId, response: Response);
+
+    /// Takes a message in: resolves when it is committed. With an idempotency key that was used before,
+    /// `FF10430`. Dropping the future does not take the message back.
+    fn publish(
+        &self,
+        namespace: &str,
+        kind: MessageKind,
+        message: MessageInput,
+    ) -> BoxFuture<'static, Result<Published, CodedError>>;
+
+    /// Whether there is a namespace of this name now.
+    fn namespace_exists(&self, namespace: &str) -> bool;
+}
