@@ -296,7 +296,7 @@ pub struct Report {
 }
 
 /// Why a delivery is no longer current. An answer to it is still welcome, is counted, and changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VoidReason {
     /// Its own ack timeout passed: the application is not expected to answer it any more.

@@ -1,0 +1,271 @@
+//! What do answers, failures and timeouts change?
+
+use std::time::Duration;
+
+use photinus_contract::{ConnectionId, Sequence, VoidReason};
+
+use super::{Dispatcher, Taken, Verdict, Write, Written};
+use crate::instant::Instant;
+use crate::position::Unsaved;
+use crate::retry::DELAY_MAX;
+use crate::window::SlotState;
+
+/// What has to be redelivered, and when.
+#[derive(Default)]
+struct Rewind {
+    wanted: bool,
+    delay: Duration,
+    pause: Option<Option<Instant>>,
+}
+
+impl<E: Clone> Dispatcher<E> {
+    pub(super) fn answer(
+        &mut self,
+        now: Instant,
+        connection: &ConnectionId,
+        number: u64,
+        verdict: Verdict,
+        items: Vec<(u64, Verdict)>,
+    ) {
+        let mut rewind = Rewind::default();
+        if let Some(batch) = self
+            .batch
+            .take_if(|batch| batch.number == number && batch.connection == *connection)
+        {
+            for (number, sequence) in batch.items {
+                let own = items.iter().find(|(item, _)| *item == number);
+                let verdict = own.map_or(&verdict, |(_, verdict)| verdict).clone();
+                self.settle(number, sequence, verdict, &mut rewind);
+            }
+        } else if let Some(sequence) = self.in_flight_to(number, connection) {
+            self.in_flight.remove(&number);
+            self.settle(number, sequence, verdict, &mut rewind);
+        } else {
+            self.late_answers += 1;
+            return;
+        }
+        self.pass(Unsaved::Settled);
+        self.carry_out(now, rewind);
+        self.start_filling(now);
+    }
+
+    pub(super) fn handed_over(&mut self, now: Instant, number: u64, taken: Taken) {
+        let mut sequences: Vec<(u64, Sequence)> = Vec::new();
+        if let Some(batch) = self.batch.take_if(|batch| batch.number == number) {
+            sequences = batch.items;
+        } else if let Some(sequence) = self.in_flight.remove(&number) {
+            sequences.push((number, sequence));
+        }
+        let Some(&(_, first)) = sequences.first() else {
+            return;
+        };
+        let Some(connection) = self.connections.served().cloned() else {
+            return;
+        };
+        for &(_, sequence) in &sequences {
+            self.set_state(sequence, SlotState::Ready);
+        }
+        self.delivered_to = first.previous();
+        match taken {
+            Taken::Busy => self.connections.set_busy(&connection, true),
+            Taken::Closed => self.disconnect(now, &connection),
+            Taken::Failed => {
+                let mut rewind = Rewind::default();
+                for (_, sequence) in sequences {
+                    self.fail(sequence, None, true, &mut rewind);
+                }
+                self.carry_out(now, rewind);
+            }
+        }
+        self.start_filling(now);
+    }
+
+    pub(super) fn written(&mut self, now: Instant, number: u64, stored: bool) {
+        let Some(sequence) = self.writing.remove(&number) else {
+            return;
+        };
+        let Some(slot) = self.window.get_mut(sequence) else {
+            return;
+        };
+        match (&slot.state, stored) {
+            (SlotState::Replying { number: current }, true) if *current == number => {
+                slot.state = SlotState::Acknowledged;
+            }
+            (SlotState::Parking { number: current }, true) if *current == number => {
+                self.settle_for_good(sequence);
+            }
+            (SlotState::Replying { .. } | SlotState::Parking { .. }, false) => {
+                slot.state = SlotState::Ready;
+                let mut rewind = Rewind::default();
+                self.fail(sequence, None, false, &mut rewind);
+                self.carry_out(now, rewind);
+            }
+            _ => return,
+        }
+        self.pass(Unsaved::Settled);
+        self.start_filling(now);
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) {
+        self.held_until = self.held_until.filter(|until| *until > now);
+        if let Some(Some(until)) = self.paused
+            && until <= now
+        {
+            self.paused = None;
+        }
+        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        let mut expired: Vec<(u64, Sequence)> = Vec::new();
+        if let Some(batch) = &self.batch {
+            if is_due(batch.deadline) {
+                expired.extend(
+                    batch
+                        .items
+                        .first()
+                        .map(|(_, sequence)| (batch.number, *sequence)),
+                );
+            }
+        } else {
+            let due = |sequence: &Sequence| is_due(self.deadline(*sequence));
+            expired.extend(
+                self.in_flight
+                    .iter()
+                    .filter(|(_, s)| due(s))
+                    .map(|(number, s)| (*number, *s)),
+            );
+        }
+        // The lowest one has failed. Others that are due waited behind it: they are not expected to be
+        // answered any more either, but only one failure is counted.
+        let Some(&(_, lowest)) = expired.iter().min_by_key(|(_, sequence)| *sequence) else {
+            return;
+        };
+        let numbers: Vec<u64> = expired.iter().map(|(number, _)| *number).collect();
+        let mut rewind = Rewind::default();
+        self.fail(lowest, None, true, &mut rewind);
+        self.held_until = Some(now.after(rewind.delay));
+        self.rewind(now, VoidReason::Rewound, &numbers);
+    }
+
+    /// Applies one verdict to one event that was in flight.
+    fn settle(&mut self, number: u64, sequence: Sequence, verdict: Verdict, rewind: &mut Rewind) {
+        match verdict {
+            Verdict::Acknowledge(None) => self.set_state(sequence, SlotState::Acknowledged),
+            Verdict::Acknowledge(Some(reply)) => {
+                self.set_state(sequence, SlotState::Replying { number });
+                self.write(number, sequence, Written::Reply(reply));
+            }
+            Verdict::Park { reason } => {
+                self.set_state(sequence, SlotState::Parking { number });
+                self.write(number, sequence, Written::Park(reason));
+            }
+            Verdict::Skip => self.settle_for_good(sequence),
+            Verdict::Retry { delay, counted } => self.fail(sequence, delay, counted, rewind),
+            Verdict::Pause(until) => {
+                rewind.wanted = true;
+                rewind.pause = Some(until);
+            }
+        }
+    }
+
+    /// Notes a failure of one event, and that the subscription goes back.
+    fn fail(
+        &mut self,
+        sequence: Sequence,
+        delay: Option<Duration>,
+        counted: bool,
+        rewind: &mut Rewind,
+    ) {
+        let failures = if counted {
+            self.progress.count_failure(sequence)
+        } else {
+            self.progress.failures(sequence).max(1)
+        };
+        let seed = self.config.seed ^ sequence.0.unsigned_abs();
+        let delay = delay.map_or_else(
+            || self.config.retry.delay(failures, seed),
+            |delay| delay.min(DELAY_MAX),
+        );
+        rewind.wanted = true;
+        rewind.delay = rewind.delay.max(delay);
+    }
+
+    fn carry_out(&mut self, now: Instant, rewind: Rewind) {
+        if !rewind.wanted {
+            return;
+        }
+        if let Some(until) = rewind.pause {
+            self.paused = Some(until);
+        }
+        if !rewind.delay.is_zero() {
+            self.held_until = Some(now.after(rewind.delay));
+        }
+        self.rewind(now, VoidReason::Rewound, &[]);
+    }
+
+    /// Back to the offset: everything above is to be delivered again, except what is being parked.
+    pub(super) fn rewind(&mut self, now: Instant, reason: VoidReason, timed_out: &[u64]) {
+        self.void_all(reason, timed_out);
+        for slot in self.window.iter_mut() {
+            if let SlotState::Replying { number } = slot.state {
+                self.writing.remove(&number);
+            }
+            if !matches!(slot.state, SlotState::Parking { .. }) {
+                slot.state = SlotState::Ready;
+            }
+        }
+        self.delivered_to = self.offset();
+        self.filling_since = None;
+        self.start_filling(now);
+    }
+
+    /// Voids what is in flight; those numbers whose own time ran out with that reason.
+    pub(super) fn void_all(&mut self, reason: VoidReason, timed_out: &[u64]) {
+        let reason_of = |number: u64| {
+            if timed_out.contains(&number) {
+                VoidReason::AckTimeout
+            } else {
+                reason
+            }
+        };
+        if let Some(batch) = self.batch.take() {
+            self.voids
+                .push_back((batch.connection, batch.number, reason_of(batch.number)));
+        }
+        for (number, sequence) in std::mem::take(&mut self.in_flight) {
+            if let Some(slot) = self.window.get(sequence)
+                && let SlotState::InFlight(in_flight) = &slot.state
+            {
+                self.voids
+                    .push_back((in_flight.connection.clone(), number, reason_of(number)));
+            }
+        }
+    }
+
+    fn settle_for_good(&mut self, sequence: Sequence) {
+        self.window.remove(sequence);
+        self.progress.settle(sequence);
+    }
+
+    fn write(&mut self, number: u64, sequence: Sequence, what: Written) {
+        self.writing.insert(number, sequence);
+        self.writes.push_back(Write {
+            number,
+            sequence,
+            what,
+        });
+    }
+
+    fn set_state(&mut self, sequence: Sequence, state: SlotState) {
+        if let Some(slot) = self.window.get_mut(sequence) {
+            slot.state = state;
+        }
+    }
+
+    /// The event of a single delivery, if it is current and was given to this connection.
+    fn in_flight_to(&self, number: u64, connection: &ConnectionId) -> Option<Sequence> {
+        let sequence = *self.in_flight.get(&number)?;
+        match &self.window.get(sequence)?.state {
+            SlotState::InFlight(in_flight) if in_flight.connection == *connection => Some(sequence),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Does an event match a subscription?
+//!
+//! FireFly's rule: every regular expression of the filter must be found somewhere in its attribute, which is
+//! the empty text where the event has no such thing. Most filters are plain texts or anchored prefixes; those
+//! are compared as such.
+
+use photinus_contract::filter::Attribute;
+use photinus_contract::{CodedError, Event, SubscriptionFilter};
+use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Hir, HirKind, Look};
+
+/// Longest pattern, in bytes.
+pub const PATTERN_BYTES_MAX: usize = 4096;
+/// Most memory that one compiled pattern may take, in bytes.
+const COMPILED_BYTES_MAX: usize = 1 << 20;
+
+/// The filter of a subscription, ready to be asked.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    tests: Vec<(Attribute, Pattern)>,
+}
+
+#[derive(Clone, Debug)]
+enum Pattern {
+    Everything,
+    Exact(Box<str>),
+    Prefix(Box<str>),
+    Contains(Box<str>),
+    Regex(Regex),
+}
+
+/// Checks all regular expressions of a filter, also those that do not count, in FireFly's order. `FF10171`
+/// names the first one that does not compile.
+pub fn check_filter(filter: &SubscriptionFilter) -> Result<(), CodedError> {
+    for (path, pattern) in filter.patterns() {
+        compile(pattern).map_err(|reason| {
+            CodedError::bad_request(
+                "FF10171",
+                format!(
+                    "Regular expression '{}' of {path} does not compile: {reason}",
+                    shown(pattern)
+                ),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+impl Filter {
+    /// Compiles a filter. `FF10171` if it cannot be.
+    pub fn new(filter: &SubscriptionFilter) -> Result<Self, CodedError> {
+        check_filter(filter)?;
+        let mut tests = Vec::new();
+        for (attribute, text) in filter.tests() {
+            // It compiled just now.
+            if let Ok(pattern) = compile(text)
+                && !matches!(pattern, Pattern::Everything)
+            {
+                tests.push((attribute, pattern));
+            }
+        }
+        Ok(Self { tests })
+    }
+
+    /// Whether the event matches.
+    pub fn matches(&self, event: &Event) -> bool {
+        self.tests
+            .iter()
+            .all(|(attribute, pattern)| pattern.is_found(event.attribute(*attribute)))
+    }
+}
+
+impl Pattern {
+    fn is_found(&self, value: &str) -> bool {
+        match self {
+            Pattern::Everything => true,
+            Pattern::Exact(text) => value == &**text,
+            Pattern::Prefix(text) => value.starts_with(&**text),
+            Pattern::Contains(text) => value.contains(&**text),
+            Pattern::Regex(regex) => regex.is_match(value),
+        }
+    }
+}
+
+fn compile(pattern: &str) -> Result<Pattern, String> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(format!("it is longer than {PATTERN_BYTES_MAX} bytes"));
+    }
+    let hir = regex_syntax::parse(pattern).map_err(|error| one_line(&error.to_string()))?;
+    if let Some(plain) = plain(&hir) {
+        return Ok(plain);
+    }
+    RegexBuilder::new(pattern)
+        .size_limit(COMPILED_BYTES_MAX)
+        .build()
+        .map(Pattern::Regex)
+        .map_err(|error| one_line(&error.to_string()))
+}
+
+/// The pattern as a comparison of texts, if it is one.
+fn plain(hir: &Hir) -> Option<Pattern> {
+    let parts: &[Hir] = match hir.kind() {
+        HirKind::Empty => return Some(Pattern::Everything),
+        HirKind::Concat(parts) => parts,
+        _ => std::slice::from_ref(hir),
+    };
+    let is =
+        |part: Option<&Hir>, look| part.is_some_and(|part| *part.kind() == HirKind::Look(look));
+    let (starts, parts) = match is(parts.first(), Look::Start) {
+        true => (true, &parts[1..]),
+        false => (false, parts),
+    };
+    let (ends, parts) = match parts.split_last() {
+        Some((last, parts)) if is(Some(last), Look::End) => (true, parts),
+        _ => (false, parts),
+    };
+    let text = match parts {
+        [] => "",
+        [only] => match only.kind() {
+            HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok()?,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    match (starts, ends) {
+        (true, true) => Some(Pattern::Exact(text.into())),
+        (_, false) if text.is_empty() => Some(Pattern::Everything),
+        (true, false) => Some(Pattern::Prefix(text.into())),
+        (false, false) => Some(Pattern::Contains(text.into())),
+        (false, true) => None,
+    }
+}
+
+/// The last line of a regex error says what is wrong; those before draw it.
+fn one_line(error: &str) -> String {
+    error
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned()
+}
+
+fn shown(pattern: &str) -> String {
+    const SHOWN_MAX: usize = 80;
+    match pattern.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &pattern[..end]),
+        None => pattern.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use photinus_contract::record::{RecordContent, RecordEvent};
+    use photinus_contract::{EventType, MessageId, Namespace, Record, Sequence, Timestamp};
+
+    use super::*;
+
+    fn event(topic: &str, tag: &str, author: &str) -> Event {
+        let id = MessageId::from_v7("01900000-0000-7000-8000-000000000000".parse().unwrap());
+        let event = RecordEvent {
+            topic: topic.into(),
+            json: "{".into(),
+        };
+        let mut content = RecordContent::new(
+            id,
+            Namespace::new("ns"),
+            EventType::MessageConfirmed,
+            Timestamp::from_nanos(0),
+            vec![event],
+            0..0,
+        );
+        content.tag = tag.into();
+        content.author = author.into();
+        Event::new(Arc::new(Record::new(Sequence(1), content)), 0).unwrap()
+    }
+
+    fn matches(filter: &str, event: &Event) -> bool {
+        Filter::new(&serde_json::from_str(filter).unwrap())
+            .unwrap()
+            .matches(event)
+    }
+
+    #[test]
+    fn all_tests_must_match_and_search_anywhere() {
+        let event = event("orders", "blue-1", "did:x");
+        for (filter, expected) in [
+            (r#"{}"#, true),
+            (r#"{"events":"confirmed"}"#, true),
+            (r#"{"events":"^message_confirmed$"}"#, true),
+            (r#"{"events":"rejected"}"#, false),
+            (r#"{"topic":"rde"}"#, true),
+            (r#"{"topic":"^rde"}"#, false),
+            (r#"{"topic":"ORDERS"}"#, false),
+            (r#"{"topic":"(?i)ORDERS"}"#, true),
+            (r#"{"topic":"orders","message":{"tag":"^red"}}"#, false),
+            (
+                r#"{"topic":"orders","message":{"tag":"^blue","author":"x$"}}"#,
+                true,
+            ),
+            (r#"{"tag":"^red","message":{"tag":"^blue"}}"#, true),
+            (r#"{"message":{"group":"."}}"#, false),
+            (r#"{"message":{"group":"^$"}}"#, true),
+            (r#"{"message":{"group":".*"}}"#, true),
+            (r#"{"transaction":{"type":"batch_pin"}}"#, false),
+            (r#"{"blockchainevent":{"name":""}}"#, true),
+            (r#"{"topic":"a|orders"}"#, true),
+            (r#"{"topic":"$"}"#, true),
+            (r#"{"topic":"ers$"}"#, true),
+            (r#"{"topic":"order$"}"#, false),
+        ] {
+            assert_eq!(matches(filter, &event), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn plain_patterns_mean_what_their_regex_means() {
+        let values = ["", "a", "ab", "abc", "xabc", "abcx", "a.c", "a\nb"];
+        for pattern in [
+            "^$", "^", "$", "", "a", "abc", "^abc", "abc$", "^abc$", "a\\.c", "^a.c$", "\\Aab",
+            "ab\\z", "(abc)", "(?i)ABC", "^a|b$",
+        ] {
+            let (ours, regex) = (compile(pattern).unwrap(), Regex::new(pattern).unwrap());
+            for value in values {
+                assert_eq!(
+                    ours.is_found(value),
+                    regex.is_match(value),
+                    "{pattern:?} on {value:?}"
+                );
+            }
+        }
+        assert!(matches!(compile("^abc$"), Ok(Pattern::Exact(_))));
+        assert!(matches!(compile("^abc"), Ok(Pattern::Prefix(_))));
+        assert!(matches!(compile("^ab[cd]"), Ok(Pattern::Regex(_))));
+    }
+
+    #[test]
+    fn a_bad_or_huge_pattern_is_refused_by_its_path() {
+        for (filter, path) in [
+            (r#"{"events":"("}"#, "filter.events"),
+            (r#"{"message":{"tag":"[a"}}"#, "filter.message.tag"),
+            (r#"{"tag":"[a","message":{"tag":"b"}}"#, "filter.tag"),
+            (
+                r#"{"blockchainevent":{"name":"*"}}"#,
+                "filter.blockchain.name",
+            ),
+            (r#"{"topic":"(((a{100}){100}){100})"}"#, "filter.topic"),
+            (r#"{"topic":"(?=a)"}"#, "filter.topic"),
+        ] {
+            let error = check_filter(&serde_json::from_str(filter).unwrap()).unwrap_err();
+            assert_eq!(error.code(), "FF10171");
+            assert!(error.to_string().contains(&format!("{path} ")), "{error}");
+            assert!(!error.to_string().contains('\n'), "{error}");
+        }
+        let long = serde_json::json!({"topic": "a".repeat(PATTERN_BYTES_MAX + 1)});
+        assert!(check_filter(&serde_json::from_value(long).unwrap()).is_err());
+    }
+}

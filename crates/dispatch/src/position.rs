@@ -1,0 +1,163 @@
+//! What of a dispatcher has to be durable?
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+use photinus_contract::Sequence;
+use photinus_contract::store::OffsetRecord;
+
+/// What the offset record of a subscription says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// Every matching event up to here is settled.
+    pub offset: Sequence,
+    /// What is settled above the offset for good: parked and skipped events.
+    pub settled: Vec<RangeInclusive<i64>>,
+    /// Counted failures of events above the offset.
+    pub failures: Vec<(Sequence, u32)>,
+}
+
+/// How urgently a position has to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unsaved {
+    /// It was written.
+    Nothing,
+    /// It only passed events that did not match. Losing that costs another pass over them.
+    Passed,
+    /// Events were settled. Losing that repeats them.
+    Settled,
+}
+
+/// The position of a running dispatcher.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Progress {
+    offset: Sequence,
+    settled: BTreeSet<i64>,
+    failures: BTreeMap<Sequence, u32>,
+    unsaved: Unsaved,
+}
+
+impl Progress {
+    pub(crate) fn new(record: &OffsetRecord) -> Self {
+        Self {
+            offset: record.offset,
+            settled: record.settled.iter().cloned().flatten().collect(),
+            failures: record.failures.iter().copied().collect(),
+            unsaved: Unsaved::Nothing,
+        }
+    }
+
+    pub(crate) fn offset(&self) -> Sequence {
+        self.offset
+    }
+
+    /// Moves the offset up to `to`. What it passes needs no more notes.
+    pub(crate) fn pass(&mut self, to: Sequence, urgency: Unsaved) {
+        assert!(to >= self.offset, "an offset never goes back");
+        if to == self.offset {
+            return;
+        }
+        self.offset = to;
+        self.unsaved = self.unsaved.max(urgency);
+        if !self.settled.is_empty() {
+            self.settled = self.settled.split_off(&(to.0 + 1));
+        }
+        if !self.failures.is_empty() {
+            self.failures = self.failures.split_off(&to.next());
+        }
+    }
+
+    /// Notes an event above the offset as settled for good.
+    pub(crate) fn settle(&mut self, sequence: Sequence) {
+        assert!(
+            sequence > self.offset,
+            "only what is above the offset needs a note"
+        );
+        self.settled.insert(sequence.0);
+        self.failures.remove(&sequence);
+        self.unsaved = Unsaved::Settled;
+    }
+
+    pub(crate) fn is_settled(&self, sequence: Sequence) -> bool {
+        self.settled.contains(&sequence.0)
+    }
+
+    /// How many events above the offset are settled for good.
+    pub(crate) fn settled_count(&self) -> usize {
+        self.settled.len()
+    }
+
+    /// Counts a failure and returns how many there are now.
+    pub(crate) fn count_failure(&mut self, sequence: Sequence) -> u32 {
+        let failures = self.failures.entry(sequence).or_default();
+        *failures = failures.saturating_add(1);
+        self.unsaved = Unsaved::Settled;
+        *failures
+    }
+
+    pub(crate) fn failures(&self, sequence: Sequence) -> u32 {
+        self.failures.get(&sequence).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn unsaved(&self) -> Unsaved {
+        self.unsaved
+    }
+
+    /// The position as it is to be written; it counts as saved from now on.
+    pub(crate) fn save(&mut self) -> Position {
+        self.unsaved = Unsaved::Nothing;
+        self.position()
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        let mut settled: Vec<RangeInclusive<i64>> = Vec::new();
+        for &sequence in &self.settled {
+            match settled.last_mut() {
+                Some(range) if *range.end() + 1 == sequence => {
+                    *range = *range.start()..=sequence;
+                }
+                _ => settled.push(sequence..=sequence),
+            }
+        }
+        let failures = self
+            .failures
+            .iter()
+            .map(|(&sequence, &count)| (sequence, count))
+            .collect();
+        Position {
+            offset: self.offset,
+            settled,
+            failures,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_survives_its_record() {
+        let mut progress = Progress::new(&OffsetRecord::new(Sequence(4), 1, 0));
+        for sequence in [7, 8, 12] {
+            progress.settle(Sequence(sequence));
+        }
+        progress.count_failure(Sequence(9));
+        assert_eq!(progress.count_failure(Sequence(9)), 2);
+        let position = progress.save();
+        assert_eq!(position.settled, [7..=8, 12..=12]);
+        assert_eq!(position.failures, [(Sequence(9), 2)]);
+        assert_eq!(progress.unsaved(), Unsaved::Nothing);
+
+        let mut record = OffsetRecord::new(position.offset, 2, 0);
+        record.settled = position.settled;
+        record.failures = position.failures;
+        let mut again = Progress::new(&record);
+        assert_eq!(again.position(), progress.position());
+        again.pass(Sequence(8), Unsaved::Passed);
+        assert_eq!(again.position().settled, [12..=12]);
+        again.pass(Sequence(9), Unsaved::Settled);
+        assert_eq!(again.position().failures, []);
+        assert_eq!(again.unsaved(), Unsaved::Settled);
+    }
+}

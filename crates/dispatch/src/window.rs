@@ -1,0 +1,127 @@
+//! Which events does a dispatcher hold?
+
+use std::collections::VecDeque;
+
+use photinus_contract::{ConnectionId, Sequence};
+
+use crate::instant::Instant;
+
+/// The events that a dispatcher has read and that are not settled, in sequence order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Window<E> {
+    slots: VecDeque<Slot<E>>,
+    bytes: usize,
+}
+
+/// One event of the window.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Slot<E> {
+    pub(crate) sequence: Sequence,
+    pub(crate) event: E,
+    pub(crate) bytes: usize,
+    pub(crate) state: SlotState,
+}
+
+/// How far an event of the window is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum SlotState {
+    /// To be delivered.
+    Ready,
+    /// With the application.
+    InFlight(InFlight),
+    /// Answered with a reply, which is being published.
+    Replying { number: u64 },
+    /// Answered with a park, which is being written. No rewind undoes it.
+    Parking { number: u64 },
+    /// Acknowledged above a gap: provisional until the gap is filled.
+    Acknowledged,
+}
+
+/// A delivery that waits for its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct InFlight {
+    pub(crate) number: u64,
+    pub(crate) connection: ConnectionId,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl<E> Window<E> {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn push(&mut self, sequence: Sequence, bytes: usize, event: E) {
+        if let Some(last) = self.slots.back() {
+            assert!(last.sequence < sequence, "events come in sequence order");
+        }
+        self.bytes += bytes;
+        self.slots.push_back(Slot {
+            sequence,
+            event,
+            bytes,
+            state: SlotState::Ready,
+        });
+    }
+
+    pub(crate) fn front(&self) -> Option<&Slot<E>> {
+        self.slots.front()
+    }
+
+    pub(crate) fn pop_front(&mut self) {
+        if let Some(slot) = self.slots.pop_front() {
+            self.bytes -= slot.bytes;
+        }
+    }
+
+    pub(crate) fn remove(&mut self, sequence: Sequence) {
+        if let Ok(index) = self.index(sequence)
+            && let Some(slot) = self.slots.remove(index)
+        {
+            self.bytes -= slot.bytes;
+        }
+    }
+
+    pub(crate) fn get(&self, sequence: Sequence) -> Option<&Slot<E>> {
+        self.index(sequence).ok().map(|index| &self.slots[index])
+    }
+
+    pub(crate) fn get_mut(&mut self, sequence: Sequence) -> Option<&mut Slot<E>> {
+        self.index(sequence)
+            .ok()
+            .map(|index| &mut self.slots[index])
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot<E>> {
+        self.slots.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot<E>> {
+        self.slots.iter_mut()
+    }
+
+    /// The events after `sequence`, in order.
+    pub(crate) fn after(&self, sequence: Sequence) -> impl Iterator<Item = &Slot<E>> {
+        let start = self.slots.partition_point(|slot| slot.sequence <= sequence);
+        self.slots.range(start..)
+    }
+
+    fn index(&self, sequence: Sequence) -> Result<usize, usize> {
+        self.slots
+            .binary_search_by_key(&sequence, |slot| slot.sequence)
+    }
+}
