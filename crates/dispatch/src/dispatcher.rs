@@ -375,6 +375,11 @@ impl<E: Clone> Dispatcher<E> {
         self.progress.save()
     }
 
+    /// The position that was saved last could not be written: it has to be saved again.
+    pub fn unsave(&mut self) {
+        self.progress.unsave();
+    }
+
     /// The position.
     pub fn position(&self) -> Position {
         self.progress.position()

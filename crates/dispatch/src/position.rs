@@ -109,6 +109,11 @@ impl Progress {
         self.position()
     }
 
+    /// The last write did not succeed.
+    pub(crate) fn unsave(&mut self) {
+        self.unsaved = Unsaved::Settled;
+    }
+
     pub(crate) fn position(&self) -> Position {
         let mut settled: Vec<RangeInclusive<i64>> = Vec::new();
         for &sequence in &self.settled {

@@ -1,1 +1,37 @@
-//! placeholder
+//! What runs dispatch?
+//!
+//! The engine takes messages in, commits them, and drives the dispatchers of all active subscriptions.
+//!
+//! ```text
+//!   Handle::publish ─▶ publish ─▶ Committer ─▶ Store
+//!                                    │
+//!                                    ▼
+//!                                  Tail ──wakes──▶ Shard ── deliver ──▶ Transport
+//!                      Store ─▶ Pages ───────────▶   ▲                     │
+//!                                                    └── Callbacks ◀───────┘
+//! ```
+//!
+//! * [`Engine`] assembles it, starts transports and stops everything.
+//! * [`Handle`] is what the API calls.
+
+mod callbacks;
+mod clock;
+mod committer;
+mod config;
+mod engine;
+mod handle;
+mod namespaces;
+mod pages;
+mod publish;
+mod registry;
+mod shard;
+mod subscribe;
+mod tail;
+mod transports;
+mod values;
+
+pub use clock::{Clock, SystemClock};
+pub use config::EngineConfig;
+pub use engine::{Engine, Parts, StartError};
+pub use handle::{Handle, Receipt};
+pub use subscribe::SubscriptionInput;

@@ -1,0 +1,95 @@
+//! What does a transport reach when it calls back?
+
+use std::sync::Arc;
+
+use photinus_contract::transport::{ConnectionState, Published, Scope};
+use photinus_contract::{
+    BoxFuture, Callbacks, CodedError, ConnectionId, Matcher, MessageInput, MessageKind, Response,
+    Subscription, SubscriptionFilter, SubscriptionOptions,
+};
+
+use crate::engine::Core;
+use crate::shard::Mail;
+
+/// The callbacks of one transport.
+pub(crate) struct EngineCallbacks {
+    core: Arc<Core>,
+    transport: &'static str,
+}
+
+impl EngineCallbacks {
+    pub(crate) fn new(core: Arc<Core>, transport: &'static str) -> Self {
+        Self { core, transport }
+    }
+}
+
+impl Callbacks for EngineCallbacks {
+    fn register_connection(
+        &self,
+        connection: &ConnectionId,
+        matcher: Matcher,
+    ) -> Result<(), CodedError> {
+        self.core
+            .registry
+            .register(self.transport, connection, matcher)
+    }
+
+    fn ephemeral_subscription(
+        &self,
+        connection: &ConnectionId,
+        namespace: &str,
+        filter: SubscriptionFilter,
+        options: SubscriptionOptions,
+    ) -> Result<Arc<Subscription>, CodedError> {
+        self.core
+            .subscribe_ephemeral(self.transport, connection, namespace, filter, options)
+    }
+
+    fn connection_closed(&self, connection: &ConnectionId) {
+        self.core.registry.close(self.transport, connection);
+    }
+
+    fn connection_state(&self, connection: &ConnectionId, scope: Scope, state: ConnectionState) {
+        let mail = || Mail::State {
+            connection: connection.clone(),
+            scope,
+            state: state.clone(),
+        };
+        match scope {
+            Scope::Subscription(id) => self.core.registry.shard(id).post(mail()),
+            _ => self
+                .core
+                .registry
+                .shards()
+                .iter()
+                .for_each(|shard| shard.post(mail())),
+        }
+    }
+
+    fn respond(&self, connection: &ConnectionId, response: Response) {
+        let shard = self.core.registry.shard(response.subscription);
+        shard.post(Mail::Answer {
+            connection: connection.clone(),
+            response,
+        });
+    }
+
+    fn publish(
+        &self,
+        namespace: &str,
+        kind: MessageKind,
+        message: MessageInput,
+    ) -> BoxFuture<'static, Result<Published, CodedError>> {
+        let core = self.core.clone();
+        let namespace = namespace.to_owned();
+        Box::pin(async move {
+            core.publish(&namespace, kind, message)
+                .await
+                .map(|receipt| receipt.published)
+        })
+    }
+
+    fn namespace_exists(&self, namespace: &str) -> bool {
+        self.core.namespaces.find(namespace).is_some()
+    }
+}

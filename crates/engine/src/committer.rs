@@ -1,0 +1,163 @@
+//! How does a message get into the log?
+//!
+//! One task takes what has queued, gives it to the store in one call, and answers all: under load the cost of
+//! a commit is shared by hundreds, and alone a publish waits for nothing but its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use photinus_contract::record::{NewRecord, ReplyKey};
+use photinus_contract::store::{AppendError, Store, StoreError, StoreErrorKind};
+use photinus_contract::{Record, Timestamp};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use crate::clock::Clock;
+use crate::config::EngineConfig;
+use crate::namespaces::NamespaceState;
+use crate::publish::Draft;
+use crate::shard::ShardHandle;
+
+/// Most drafts that wait for their commit; more publishers have to wait.
+const QUEUE_MAX: usize = 10_000;
+
+/// The way into the log. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Committer {
+    queue: mpsc::Sender<Job>,
+    bytes: Arc<Semaphore>,
+    bytes_max: usize,
+}
+
+struct Job {
+    namespace: Arc<NamespaceState>,
+    draft: Draft,
+    reply: Option<ReplyKey>,
+    answer: oneshot::Sender<Result<Arc<Record>, AppendError>>,
+    _bytes: Option<OwnedSemaphorePermit>,
+}
+
+impl Committer {
+    /// Starts the task. It ends when `closing` is cancelled and all that had queued is committed.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        shards: Vec<ShardHandle>,
+        config: &EngineConfig,
+        tasks: &TaskTracker,
+        closing: CancellationToken,
+    ) -> Self {
+        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let bytes_max = config.commit_bytes_max.clamp(1, Semaphore::MAX_PERMITS);
+        let group_max = config.commit_records_max.max(1);
+        tasks.spawn(run(store, clock, shards, jobs, group_max, closing));
+        Self {
+            queue,
+            bytes: Arc::new(Semaphore::new(bytes_max)),
+            bytes_max,
+        }
+    }
+
+    /// Commits a draft and returns its record. Waits while too much is queued; once queued, it is committed
+    /// whether or not anybody waits.
+    pub(crate) async fn append(
+        &self,
+        namespace: Arc<NamespaceState>,
+        draft: Draft,
+        reply: Option<ReplyKey>,
+    ) -> Result<Arc<Record>, AppendError> {
+        let bytes = u32::try_from(draft.size().clamp(1, self.bytes_max)).unwrap_or(u32::MAX);
+        let _bytes = self.bytes.clone().acquire_many_owned(bytes).await.ok();
+        let (answer, answered) = oneshot::channel();
+        let job = Job {
+            namespace,
+            draft,
+            reply,
+            answer,
+            _bytes,
+        };
+        self.queue.send(job).await.map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())?
+    }
+}
+
+fn stopping() -> AppendError {
+    AppendError::Store(StoreError::new(
+        StoreErrorKind::Closed,
+        "the server is stopping",
+    ))
+}
+
+async fn run(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    shards: Vec<ShardHandle>,
+    mut jobs: mpsc::Receiver<Job>,
+    group_max: usize,
+    closing: CancellationToken,
+) {
+    let mut group = Vec::with_capacity(group_max);
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = jobs.recv_many(&mut group, group_max) => received,
+            () = closing.cancelled() => {
+                jobs.close();
+                jobs.recv_many(&mut group, group_max).await
+            }
+        };
+        if received == 0 {
+            debug!("the committer has nothing left");
+            return;
+        }
+        commit(&*store, &*clock, &shards, &mut group).await;
+    }
+}
+
+async fn commit(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    shards: &[ShardHandle],
+    group: &mut Vec<Job>,
+) {
+    let now = clock.now();
+    let mut waiting = Vec::with_capacity(group.len());
+    let mut records = Vec::with_capacity(group.len());
+    for job in group.drain(..) {
+        // The time of a record is its time of commit, and never goes back along a log.
+        let created: Timestamp = now.max(job.namespace.tail.newest());
+        let content = job.draft.seal(created);
+        let mut record = NewRecord::new(content.clone());
+        record.reply = job.reply;
+        records.push(record);
+        waiting.push((job.namespace, content, job.answer, job._bytes));
+    }
+    let results = store.append(records).await;
+    debug_assert_eq!(results.len(), waiting.len());
+    let mut committed: BTreeMap<_, (Arc<NamespaceState>, Vec<Arc<Record>>)> = BTreeMap::new();
+    let mut answers = Vec::with_capacity(waiting.len());
+    for ((namespace, content, answer, bytes), result) in waiting.into_iter().zip(results) {
+        let result = result.map(|appended| Arc::new(Record::new(appended.last, content)));
+        if let Ok(record) = &result {
+            let name = namespace.info.name.clone();
+            let entry = committed
+                .entry(name)
+                .or_insert_with(|| (namespace, Vec::new()));
+            entry.1.push(record.clone());
+        }
+        answers.push((answer, result, bytes));
+    }
+    for (namespace, records) in committed.into_values() {
+        namespace.tail.push(records);
+    }
+    for shard in shards {
+        shard.tail_moved();
+    }
+    for (answer, result, bytes) in answers {
+        drop(bytes);
+        // Nobody may wait any more; the record is committed all the same.
+        let _ = answer.send(result);
+    }
+}

@@ -1,0 +1,291 @@
+//! How is the engine put together, started and stopped?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use photinus_contract::record::ReplyKey;
+use photinus_contract::store::{
+    AppendError, CreateNamespaceError, NamespaceInfo, Store, StoreError,
+};
+use photinus_contract::transport::Published;
+use photinus_contract::{CodedError, Event, MessageInput, MessageKind, Namespace, TransportPlugin};
+use photinus_dispatch::Filter;
+use serde_json::Value;
+use tokio::sync::{Mutex, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::callbacks::EngineCallbacks;
+use crate::clock::{Clock, SystemClock};
+use crate::committer::Committer;
+use crate::config::EngineConfig;
+use crate::handle::{Handle, Receipt};
+use crate::namespaces::{DEFAULT, NamespaceMap, NamespaceState};
+use crate::pages::Pages;
+use crate::publish::{Publisher, unavailable};
+use crate::registry::Registry;
+use crate::shard::{self, Mail};
+use crate::transports::{RunningTransport, TransportMap};
+
+/// What an engine is made of.
+#[non_exhaustive]
+pub struct Parts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// What time it is, and what new ids are.
+    pub clock: Arc<dyn Clock>,
+    /// The limits.
+    pub config: EngineConfig,
+}
+
+impl Parts {
+    /// This store and configuration, and the machine's clock.
+    pub fn new(store: Arc<dyn Store>, config: EngineConfig) -> Self {
+        Self {
+            store,
+            clock: Arc::new(SystemClock),
+            config,
+        }
+    }
+}
+
+/// Why the engine, or a transport, did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store failed.
+    #[error("the store cannot be read: {0}")]
+    Store(#[from] StoreError),
+    /// A transport failed.
+    #[error("transport '{name}' cannot start: {reason}")]
+    Transport {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What all parts of a running engine share.
+pub(crate) struct Core {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: EngineConfig,
+    pub(crate) namespaces: Arc<NamespaceMap>,
+    pub(crate) transports: Arc<TransportMap>,
+    pub(crate) registry: Registry,
+    pub(crate) committer: Committer,
+    pub(crate) pages: Pages,
+    pub(crate) tasks: TaskTracker,
+    /// Held while a subscription or namespace is created, changed or deleted.
+    pub(crate) admin: Mutex<()>,
+    pub(crate) stopping: AtomicBool,
+}
+
+/// A running engine.
+pub struct Engine {
+    core: Arc<Core>,
+    /// Tells the committer to end.
+    closing: CancellationToken,
+    drivers: TaskTracker,
+}
+
+impl Engine {
+    /// Loads what is stored and starts the shards. The namespace `default` exists afterwards.
+    pub async fn start(parts: Parts) -> Result<Engine, StartError> {
+        let Parts {
+            store,
+            clock,
+            config,
+        } = parts;
+        let namespaces = Arc::new(NamespaceMap::default());
+        let mut stored = store.namespaces().await?;
+        if stored.iter().all(|info| info.name.as_str() != DEFAULT) {
+            let info = NamespaceInfo::new(Namespace::new(DEFAULT), "Default", clock.now());
+            match store.create_namespace(info.clone()).await {
+                Ok(()) | Err(CreateNamespaceError::Exists) => stored.push(info),
+                Err(CreateNamespaceError::Store(error)) => return Err(error.into()),
+                Err(error) => warn!(%error, "cannot create the default namespace"),
+            }
+        }
+        for info in stored {
+            namespaces
+                .load(&*store, info, config.tail_bytes_max)
+                .await?;
+        }
+
+        let tasks = TaskTracker::new();
+        let drivers = TaskTracker::new();
+        let closing = CancellationToken::new();
+        let transports = Arc::new(TransportMap::default());
+        let shards = shard::mailboxes(config.shard_count());
+        let registry = Registry::new(shards.clone(), namespaces.clone(), transports.clone());
+        let committer = Committer::start(
+            store.clone(),
+            clock.clone(),
+            shards.clone(),
+            &config,
+            &drivers,
+            closing.clone(),
+        );
+        for subscription in store.subscriptions().await? {
+            // It compiled when it was created; if this version disagrees, the rest goes on without it.
+            match Filter::new(&subscription.filter) {
+                Ok(filter) => registry.put(Arc::new(subscription), Arc::new(filter)),
+                Err(error) => {
+                    warn!(name = %subscription.name, %error, "its filter is not understood")
+                }
+            }
+        }
+        let pages = Pages::new(store.clone(), tasks.clone(), &config);
+        let core = Arc::new(Core {
+            store,
+            clock,
+            config,
+            namespaces,
+            transports,
+            registry,
+            committer,
+            pages,
+            tasks,
+            admin: Mutex::default(),
+            stopping: AtomicBool::new(false),
+        });
+        for handle in shards {
+            drivers.spawn(shard::run(core.clone(), handle));
+        }
+        Ok(Engine {
+            core,
+            closing,
+            drivers,
+        })
+    }
+
+    /// What the API calls.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.core.clone())
+    }
+
+    /// Starts a transport with its section of the configuration.
+    pub async fn start_transport(
+        &self,
+        plugin: &dyn TransportPlugin,
+        config: Value,
+    ) -> Result<(), StartError> {
+        let name = plugin.name();
+        let callbacks = Arc::new(EngineCallbacks::new(self.core.clone(), name));
+        let transport = plugin
+            .init(config, callbacks)
+            .await
+            .map_err(|reason| StartError::Transport { name, reason })?;
+        self.core
+            .transports
+            .insert(Arc::new(RunningTransport::new(name, transport)));
+        self.core.registry.transport_started(name);
+        info!(transport = name, "it runs");
+        Ok(())
+    }
+
+    /// Stops: takes nothing new, lets the transports hand back what they have, writes all positions, and closes
+    /// the store.
+    pub async fn shutdown(self) -> Result<(), StoreError> {
+        let Engine {
+            core,
+            closing,
+            drivers,
+        } = self;
+        core.stopping.store(true, Ordering::Release);
+        for transport in core.transports.all() {
+            transport.shutdown().await;
+        }
+        closing.cancel();
+        // Replies and parked entries that are under way still reach the store.
+        core.tasks.close();
+        core.tasks.wait().await;
+        let mut stopped = Vec::new();
+        for shard in core.registry.shards() {
+            let (done, wait) = oneshot::channel();
+            shard.post(Mail::Shutdown { done });
+            stopped.push(wait);
+        }
+        for wait in stopped {
+            let _ = wait.await;
+        }
+        drivers.close();
+        drivers.wait().await;
+        core.store.close().await
+    }
+}
+
+impl Core {
+    /// Publishes a message: resolves when it is committed.
+    pub(crate) async fn publish(
+        &self,
+        namespace: &str,
+        kind: MessageKind,
+        input: MessageInput,
+    ) -> Result<Receipt, CodedError> {
+        let namespace = self.namespaces.get(namespace)?;
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(CodedError::unavailable("The server is stopping"));
+        }
+        let (message, draft) = self.publisher().draft(&namespace, kind, input).await?;
+        match self.committer.append(namespace, draft, None).await {
+            Ok(record) => Ok(Receipt {
+                published: Published::new(record.content.id, record.last),
+                confirmed: record.content.created,
+                message,
+            }),
+            Err(AppendError::DuplicateKey { holder }) => {
+                let key = message.idempotency_key.unwrap_or_default();
+                Err(CodedError::new(
+                    "FF10430",
+                    409,
+                    format!("Idempotency key '{key}' already used for message '{holder}'"),
+                ))
+            }
+            Err(AppendError::Store(error)) => Err(unavailable(error)),
+            Err(other) => Err(CodedError::internal(other.to_string())),
+        }
+    }
+
+    /// Publishes the answer to an event under its key, which makes it happen once. An answer that is no valid
+    /// message is reported and dropped: the acknowledgement counts all the same.
+    pub(crate) async fn publish_reply(
+        &self,
+        namespace: &Arc<NamespaceState>,
+        event: &Event,
+        mut reply: MessageInput,
+        key: ReplyKey,
+    ) -> Result<(), AppendError> {
+        let group = &event.record().content.group;
+        reply.header.cid = Some(event.reference());
+        let kind = match group.is_empty() {
+            true => MessageKind::Broadcast,
+            false => {
+                reply.header.group = group.parse().ok();
+                MessageKind::Private
+            }
+        };
+        let (_, draft) = match self.publisher().draft(namespace, kind, reply).await {
+            Ok(drafted) => drafted,
+            Err(error) => {
+                warn!(event = %event.id(), %error, "a reply is not a valid message");
+                return Ok(());
+            }
+        };
+        self.committer
+            .append(namespace.clone(), draft, Some(key))
+            .await
+            .map(drop)
+    }
+
+    pub(crate) fn publisher(&self) -> Publisher<'_> {
+        Publisher {
+            store: &*self.store,
+            clock: &*self.clock,
+            config: &self.config,
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! What may the API ask of the engine?
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use photinus_contract::name::check_name;
+use photinus_contract::store::{CreateNamespaceError, NamespaceInfo};
+use photinus_contract::transport::{HttpMount, Published};
+use photinus_contract::{
+    CodedError, Data, DataId, Event, EventId, Message, MessageInput, MessageKind, Namespace,
+    Record, Sequence, Subscription, SubscriptionId, Timestamp,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::engine::Core;
+use crate::publish::unavailable;
+use crate::subscribe::SubscriptionInput;
+use crate::values;
+
+/// How many records a list reads at once.
+const LIST_RECORDS: usize = 256;
+
+/// The engine as the API sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    core: Arc<Core>,
+}
+
+/// What was published.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// The message as the answer to an unconfirmed publish shows it.
+    pub message: Message,
+    /// Its id, and the sequence of its last event.
+    pub published: Published,
+    /// When it was committed.
+    pub confirmed: Timestamp,
+}
+
+impl Handle {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Whether it takes messages.
+    pub fn is_ready(&self) -> bool {
+        !self.core.stopping.load(Ordering::Acquire)
+    }
+
+    /// All namespaces, by name.
+    pub fn namespaces(&self) -> Vec<NamespaceInfo> {
+        self.core.namespaces.all()
+    }
+
+    /// The namespace of this name.
+    pub fn namespace(&self, name: &str) -> Option<NamespaceInfo> {
+        self.core
+            .namespaces
+            .find(name)
+            .map(|namespace| namespace.info.clone())
+    }
+
+    /// Creates a namespace. `FF00140` for a bad name, `FF10193` for one in use.
+    pub async fn create_namespace(
+        &self,
+        name: &str,
+        description: &str,
+    ) -> Result<NamespaceInfo, CodedError> {
+        check_name(name, "name")?;
+        let core = &self.core;
+        let _one_at_a_time = core.admin.lock().await;
+        let info = NamespaceInfo::new(Namespace::new(name), description, core.clock.now());
+        core.store
+            .create_namespace(info.clone())
+            .await
+            .map_err(|error| match error {
+                CreateNamespaceError::Exists => CodedError::new(
+                    "FF10193",
+                    409,
+                    format!("A namespace with name '{name}' already exists"),
+                ),
+                CreateNamespaceError::Store(error) => unavailable(error),
+                other => CodedError::internal(other.to_string()),
+            })?;
+        let tail_bytes_max = core.config.tail_bytes_max;
+        let loaded = core
+            .namespaces
+            .load(&*core.store, info.clone(), tail_bytes_max);
+        loaded.await.map_err(unavailable)?;
+        Ok(info)
+    }
+
+    /// The durable subscriptions of a namespace, newest first.
+    pub fn subscriptions(&self, namespace: &str) -> Vec<Arc<Subscription>> {
+        self.core.registry.subscriptions(namespace)
+    }
+
+    /// A durable subscription.
+    pub fn subscription(&self, namespace: &str, id: SubscriptionId) -> Option<Arc<Subscription>> {
+        let found = self.core.registry.by_id(id);
+        found.filter(|subscription| subscription.namespace.as_str() == namespace)
+    }
+
+    /// How far a durable subscription is, as it was last written.
+    pub async fn subscription_offset(&self, id: SubscriptionId) -> Option<Sequence> {
+        let record = self.core.store.offset(id).await.ok()?;
+        record.map(|record| record.offset)
+    }
+
+    /// Creates a durable subscription. Events committed from now on are delivered to it, or, by its
+    /// `firstEvent`, earlier ones too.
+    pub async fn create_subscription(
+        &self,
+        namespace: &str,
+        input: SubscriptionInput,
+    ) -> Result<Arc<Subscription>, CodedError> {
+        self.core.create_subscription(namespace, input).await
+    }
+
+    /// Creates a durable subscription, or changes the one of that name. Its offset stays.
+    pub async fn put_subscription(
+        &self,
+        namespace: &str,
+        input: SubscriptionInput,
+    ) -> Result<Arc<Subscription>, CodedError> {
+        self.core.put_subscription(namespace, input).await
+    }
+
+    /// Deletes a durable subscription. `FF10109` if there is none of that id.
+    pub async fn delete_subscription(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+    ) -> Result<(), CodedError> {
+        self.core.delete_subscription(namespace, id).await
+    }
+
+    /// Publishes a message: resolves when it is committed. Dropping the future does not take it back.
+    pub async fn publish(
+        &self,
+        namespace: &str,
+        kind: MessageKind,
+        input: MessageInput,
+    ) -> Result<Receipt, CodedError> {
+        self.core.publish(namespace, kind, input).await
+    }
+
+    /// Events of a namespace, newest first.
+    pub async fn events(
+        &self,
+        namespace: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<Event>, CodedError> {
+        self.list(namespace, skip, limit, async |record| {
+            let mut events: Vec<_> = Event::all(record).collect();
+            events.reverse();
+            Ok(events)
+        })
+        .await
+    }
+
+    /// An event, by its id.
+    pub async fn event(&self, namespace: &str, id: Uuid) -> Result<Option<Event>, CodedError> {
+        let record = self.record(namespace, id).await?;
+        Ok(record
+            .zip(EventId(id).index())
+            .and_then(|(record, index)| Event::new(record, index)))
+    }
+
+    /// Messages of a namespace, newest first.
+    pub async fn messages(
+        &self,
+        namespace: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, CodedError> {
+        self.list(namespace, skip, limit, async |record| {
+            Ok(vec![record.clone()])
+        })
+        .await
+    }
+
+    /// A message, by its id.
+    pub async fn message(
+        &self,
+        namespace: &str,
+        id: Uuid,
+    ) -> Result<Option<Arc<Record>>, CodedError> {
+        let record = self.record(namespace, id).await?;
+        Ok(record.filter(|record| record.content.id.0 == id))
+    }
+
+    /// Values of a namespace, newest first.
+    pub async fn data(
+        &self,
+        namespace: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<Data>, CodedError> {
+        let store = &*self.core.store;
+        self.list(namespace, skip, limit, async |record| {
+            let mut values = values::published_with(store, record).await?;
+            values.reverse();
+            Ok(values)
+        })
+        .await
+    }
+
+    /// A value, by its id.
+    pub async fn datum(&self, namespace: &str, id: Uuid) -> Result<Option<Data>, CodedError> {
+        let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
+        self.core
+            .store
+            .value(&namespace, DataId(id))
+            .await
+            .map_err(unavailable)
+    }
+
+    /// The values of a message, in its order.
+    pub async fn message_data(&self, record: &Record) -> Result<Vec<Data>, CodedError> {
+        values::of_message(&*self.core.store, record)
+            .await
+            .map_err(unavailable)
+    }
+
+    /// The transports that run.
+    pub fn transports(&self) -> Vec<&'static str> {
+        self.core
+            .transports
+            .all()
+            .iter()
+            .map(|transport| transport.name())
+            .collect()
+    }
+
+    /// What a transport says of itself to an operator.
+    pub fn transport_status(&self, name: &str) -> Option<Value> {
+        self.core.transports.get(name)?.status()
+    }
+
+    /// The paths that transports serve.
+    pub fn http_mounts(&self) -> Vec<HttpMount> {
+        self.core
+            .transports
+            .all()
+            .iter()
+            .flat_map(|transport| transport.http_mounts())
+            .collect()
+    }
+
+    async fn record(&self, namespace: &str, id: Uuid) -> Result<Option<Arc<Record>>, CodedError> {
+        let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
+        self.core
+            .store
+            .record(&namespace, id)
+            .await
+            .map_err(unavailable)
+    }
+
+    /// Walks the log back and lists what `items` makes of each record.
+    async fn list<T>(
+        &self,
+        namespace: &str,
+        mut skip: usize,
+        limit: usize,
+        mut items: impl AsyncFnMut(&Arc<Record>) -> Result<Vec<T>, photinus_contract::store::StoreError>,
+    ) -> Result<Vec<T>, CodedError> {
+        let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
+        let mut found = Vec::new();
+        let mut before = Sequence::MAX;
+        while found.len() < limit {
+            let read = (skip + limit - found.len()).min(LIST_RECORDS);
+            let records = self.core.store.read_back(&namespace, before, read).await;
+            let records = records.map_err(unavailable)?;
+            let Some(last) = records.last() else { break };
+            before = last.first();
+            for record in &records {
+                for item in items(record).await.map_err(unavailable)? {
+                    match skip {
+                        0 => found.push(item),
+                        _ => skip -= 1,
+                    }
+                }
+                if found.len() >= limit {
+                    break;
+                }
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+}

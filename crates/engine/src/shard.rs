@@ -1,0 +1,417 @@
+//! What drives the dispatchers?
+//!
+//! A shard is one task that owns many of them: it feeds them from the tail or from pages, and performs what they
+//! ask for. It is the one place where an action becomes I/O. Everything reaches it through one mailbox.
+
+mod active;
+mod feed;
+mod mailbox;
+mod perform;
+mod save;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use photinus_contract::store::{OffsetRecord, StoreError};
+use photinus_contract::transport::{ConnectionState, Scope};
+use photinus_contract::{ConnectionId, Namespace, Response, Subscription, SubscriptionId};
+use photinus_dispatch::{Filter, Input, Instant};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use self::active::{Active, Phase, Running};
+use self::feed::Fed;
+pub(crate) use self::mailbox::ShardHandle;
+use self::mailbox::{Mailbox, Received};
+use crate::engine::Core;
+use crate::namespaces::NamespaceState;
+use crate::tail::Piece;
+use crate::transports::RunningTransport;
+
+/// How many events one dispatcher may look at before the others get their turn.
+const EVENTS_PER_TURN: usize = 4_096;
+/// How many dispatchers run between two looks into the mailbox.
+const RUNS_PER_TURN: usize = 256;
+
+/// What a shard is told.
+pub(crate) enum Mail {
+    /// A connection wants a subscription.
+    Attach {
+        spec: Box<Spec>,
+        connection: ConnectionId,
+    },
+    /// A connection does not want it any more, or is gone.
+    Detach {
+        subscription: SubscriptionId,
+        connection: ConnectionId,
+    },
+    /// The state of a connection changed.
+    State {
+        connection: ConnectionId,
+        scope: Scope,
+        state: ConnectionState,
+    },
+    /// The application answered.
+    Answer {
+        connection: ConnectionId,
+        response: Response,
+    },
+    /// A claim was answered.
+    Claimed {
+        subscription: SubscriptionId,
+        start: u64,
+        claim: Result<Option<OffsetRecord>, StoreError>,
+    },
+    /// The values of events were loaded.
+    Loaded {
+        subscription: SubscriptionId,
+        start: u64,
+        fed: Result<Fed, StoreError>,
+    },
+    /// A reply or a parked entry was written, or not.
+    Written {
+        subscription: SubscriptionId,
+        start: u64,
+        number: u64,
+        stored: bool,
+    },
+    /// Positions were written, or not.
+    Saved { results: Vec<save::Saved> },
+    /// A subscription is about to change: end its dispatcher.
+    Stop {
+        subscription: SubscriptionId,
+        done: oneshot::Sender<()>,
+    },
+    /// End all dispatchers and write their positions.
+    Shutdown { done: oneshot::Sender<()> },
+}
+
+/// What a shard has to know about a subscription to serve it.
+#[derive(Clone)]
+pub(crate) struct Spec {
+    pub(crate) subscription: Arc<Subscription>,
+    pub(crate) filter: Arc<Filter>,
+    pub(crate) namespace: Arc<NamespaceState>,
+    pub(crate) transport: Arc<RunningTransport>,
+    pub(crate) origin: Origin,
+}
+
+/// Where the position of a subscription comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// It is claimed from the store, and written there.
+    Stored,
+    /// It is this one, and lives in memory only.
+    Memory(OffsetRecord),
+}
+
+/// The mailboxes of shards that are to be started.
+pub(crate) fn mailboxes(count: usize) -> Vec<ShardHandle> {
+    (0..count.max(1))
+        .map(|_| ShardHandle::new(Arc::new(Mailbox::default())))
+        .collect()
+}
+
+/// Runs a shard until it is shut down.
+pub(crate) async fn run(core: Arc<Core>, handle: ShardHandle) {
+    Shard::new(core, handle).run().await;
+}
+
+struct Shard {
+    core: Arc<Core>,
+    handle: ShardHandle,
+    origin: tokio::time::Instant,
+    active: BTreeMap<SubscriptionId, Active>,
+    by_connection: BTreeMap<ConnectionId, BTreeSet<SubscriptionId>>,
+    runnable: VecDeque<SubscriptionId>,
+    /// Those that have read all there is and could take more.
+    hungry: BTreeSet<SubscriptionId>,
+    /// Those that wait for a page.
+    waiting: BTreeSet<SubscriptionId>,
+    timers: BTreeSet<(Instant, SubscriptionId)>,
+    /// Pieces of tails that dispatchers share within a turn.
+    pieces: BTreeMap<Namespace, Piece>,
+    saves: save::Saves,
+    starts: u64,
+}
+
+impl Shard {
+    fn new(core: Arc<Core>, handle: ShardHandle) -> Self {
+        Self {
+            core,
+            handle,
+            origin: tokio::time::Instant::now(),
+            active: BTreeMap::new(),
+            by_connection: BTreeMap::new(),
+            runnable: VecDeque::new(),
+            hungry: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            pieces: BTreeMap::new(),
+            saves: save::Saves::default(),
+            starts: 0,
+        }
+    }
+
+    async fn run(mut self) {
+        loop {
+            let Received {
+                mail,
+                tail_moved,
+                page_loaded,
+            } = self.handle.receive();
+            let idle = mail.is_empty() && !tail_moved && !page_loaded && self.runnable.is_empty();
+            for mail in mail {
+                if let Mail::Shutdown { done } = mail {
+                    self.shut_down().await;
+                    let _ = done.send(());
+                    return;
+                }
+                self.take(mail);
+            }
+            if tail_moved {
+                let hungry = std::mem::take(&mut self.hungry);
+                hungry.into_iter().for_each(|id| self.wake(id));
+            }
+            if page_loaded {
+                let waiting = std::mem::take(&mut self.waiting);
+                waiting.into_iter().for_each(|id| self.wake(id));
+            }
+            let now = self.now();
+            self.fire_timers(now);
+            self.save_due(now);
+            for _ in 0..RUNS_PER_TURN {
+                let Some(id) = self.runnable.pop_front() else {
+                    break;
+                };
+                self.run_one(id);
+            }
+            self.pieces.clear();
+            if idle && self.runnable.is_empty() {
+                self.wait().await;
+            } else {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Waits until there is mail or time for something. A spurious return does no harm.
+    async fn wait(&self) {
+        let timer = self.timers.first().map(|(due, _)| *due);
+        let due = [timer, self.saves.due()].into_iter().flatten().min();
+        match due {
+            Some(due) => {
+                let due = self.origin + due.0;
+                tokio::select! {
+                    biased;
+                    () = self.handle.notified() => {}
+                    () = tokio::time::sleep_until(due) => {}
+                }
+            }
+            None => self.handle.notified().await,
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant(self.origin.elapsed())
+    }
+
+    fn take(&mut self, mail: Mail) {
+        match mail {
+            Mail::Attach { spec, connection } => self.attach(*spec, connection),
+            Mail::Detach {
+                subscription,
+                connection,
+            } => self.detach(subscription, &connection),
+            Mail::State {
+                connection,
+                scope,
+                state,
+            } => self.state(&connection, scope, &state),
+            Mail::Answer {
+                connection,
+                response,
+            } => self.answer(&connection, response),
+            Mail::Claimed {
+                subscription,
+                start,
+                claim,
+            } => {
+                self.claimed(subscription, start, claim);
+            }
+            Mail::Loaded {
+                subscription,
+                start,
+                fed,
+            } => self.loaded(subscription, start, fed),
+            Mail::Written {
+                subscription,
+                start,
+                number,
+                stored,
+            } => {
+                if self.is_current(subscription, start) {
+                    self.tell(subscription, Input::Written { number, stored });
+                }
+            }
+            Mail::Saved { results } => self.saved(results),
+            Mail::Stop { subscription, done } => {
+                self.stop(subscription);
+                let _ = done.send(());
+            }
+            Mail::Shutdown { .. } => unreachable!("handled where the task can end"),
+        }
+    }
+
+    /// Gives an input to a dispatcher that runs, and lets it run.
+    fn tell(&mut self, id: SubscriptionId, input: Input<feed::Payload>) {
+        let now = self.now();
+        if let Some(running) = self.running(id) {
+            running.dispatcher.handle(now, input);
+            self.wake(id);
+        }
+    }
+
+    fn wake(&mut self, id: SubscriptionId) {
+        if let Some(running) = self.running(id)
+            && !running.queued
+        {
+            running.queued = true;
+            self.runnable.push_back(id);
+        }
+    }
+
+    fn running(&mut self, id: SubscriptionId) -> Option<&mut Running> {
+        self.active.get_mut(&id)?.running()
+    }
+
+    fn is_current(&self, id: SubscriptionId, start: u64) -> bool {
+        self.active
+            .get(&id)
+            .is_some_and(|active| active.start == start)
+    }
+
+    fn fire_timers(&mut self, now: Instant) {
+        while let Some(&(due, id)) = self.timers.first()
+            && due <= now
+        {
+            self.timers.pop_first();
+            if let Some(running) = self.running(id) {
+                running.timer = None;
+                self.tell(id, Input::Timeout);
+            }
+        }
+    }
+
+    fn state(&mut self, connection: &ConnectionId, scope: Scope, state: &ConnectionState) {
+        let ids: Vec<SubscriptionId> = match scope {
+            Scope::Subscription(id) => vec![id],
+            _ => self
+                .by_connection
+                .get(connection)
+                .into_iter()
+                .flatten()
+                .copied()
+                .collect(),
+        };
+        for id in ids {
+            let connection = connection.clone();
+            self.tell(
+                id,
+                match state {
+                    ConnectionState::Ready => Input::Ready(connection),
+                    ConnectionState::Down { reason } => {
+                        info!(%connection, subscription = %id, reason, "a connection is down");
+                        Input::Down(connection)
+                    }
+                    _ => Input::Up(connection),
+                },
+            );
+        }
+    }
+
+    fn answer(&mut self, connection: &ConnectionId, response: Response) {
+        let id = response.subscription;
+        let now = self.now();
+        let wall = self.core.clock.now();
+        let Some(running) = self.running(id) else {
+            return;
+        };
+        // An answer to a delivery of a former owner is late by definition.
+        let number = match response.delivery.epoch() == running.epoch {
+            true => response.delivery.number(),
+            false => 0,
+        };
+        let items = response
+            .items
+            .into_iter()
+            .filter(|(item, _)| item.epoch() == running.epoch)
+            .map(|(item, outcome)| (item.number(), perform::verdict(outcome, now, wall)))
+            .collect();
+        let verdict = perform::verdict(response.outcome, now, wall);
+        let connection = connection.clone();
+        self.tell(
+            id,
+            Input::Answer {
+                connection,
+                number,
+                verdict,
+                items,
+            },
+        );
+    }
+
+    /// Ends a dispatcher, and writes its position.
+    fn stop(&mut self, id: SubscriptionId) {
+        if let Some(running) = self.running(id) {
+            running.dispatcher.handle(Instant::default(), Input::Close);
+            self.perform_all(id);
+        }
+        self.remove(id);
+    }
+
+    /// Forgets an active subscription. What its position says is written.
+    fn remove(&mut self, id: SubscriptionId) {
+        self.save_now([id]);
+        let Some(active) = self.active.remove(&id) else {
+            return;
+        };
+        self.hungry.remove(&id);
+        self.waiting.remove(&id);
+        let connections: Vec<ConnectionId> = match active.phase {
+            Phase::Starting { connections } => connections,
+            Phase::Running(running) => {
+                if let Some(due) = running.timer {
+                    self.timers.remove(&(due, id));
+                }
+                running.dispatcher.connections().cloned().collect()
+            }
+        };
+        for connection in connections {
+            self.unindex(&connection, id);
+        }
+    }
+
+    fn unindex(&mut self, connection: &ConnectionId, id: SubscriptionId) {
+        if let Some(ids) = self.by_connection.get_mut(connection) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_connection.remove(connection);
+            }
+        }
+    }
+
+    async fn shut_down(&mut self) {
+        let ids: Vec<_> = self.active.keys().copied().collect();
+        for id in &ids {
+            if let Some(running) = self.running(*id) {
+                running.dispatcher.handle(Instant::default(), Input::Close);
+            }
+        }
+        for result in self.save_and_wait(ids).await {
+            if let Err(error) = result.outcome {
+                warn!(subscription = %result.subscription, %error, "its last position is not written");
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! How does a subscription become active, and stop being so?
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use photinus_contract::store::{OffsetRecord, StoreError};
+use photinus_contract::{ConnectionId, Sequence, SubscriptionId};
+use photinus_dispatch::{Dispatcher, DispatcherConfig, Input, Instant, RetrySchedule};
+use tracing::{debug, warn};
+
+use super::feed::Payload;
+use super::{Mail, Origin, Shard, Spec};
+
+/// How long a failed claim waits before it is tried again.
+const CLAIM_RETRY_DELAY: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// A subscription that at least one connection wants.
+pub(super) struct Active {
+    pub(super) spec: Spec,
+    /// Tells this activation from earlier ones, for answers that come late.
+    pub(super) start: u64,
+    pub(super) phase: Phase,
+}
+
+pub(super) enum Phase {
+    /// Its position is being claimed.
+    Starting { connections: Vec<ConnectionId> },
+    /// It delivers.
+    Running(Box<Running>),
+}
+
+pub(super) struct Running {
+    pub(super) dispatcher: Dispatcher<Payload>,
+    pub(super) epoch: u64,
+    pub(super) generation: u64,
+    /// It stands in the queue of those that can run.
+    pub(super) queued: bool,
+    /// Values of its next events are being loaded.
+    pub(super) loading: bool,
+    pub(super) timer: Option<Instant>,
+    /// The offset that was written last.
+    pub(super) saved: Sequence,
+}
+
+impl Active {
+    pub(super) fn running(&mut self) -> Option<&mut Running> {
+        match &mut self.phase {
+            Phase::Running(running) => Some(running),
+            Phase::Starting { .. } => None,
+        }
+    }
+
+    pub(super) fn is_stored(&self) -> bool {
+        matches!(self.spec.origin, Origin::Stored)
+    }
+}
+
+impl Shard {
+    pub(super) fn attach(&mut self, spec: Spec, connection: ConnectionId) {
+        let id = spec.subscription.id;
+        self.by_connection
+            .entry(connection.clone())
+            .or_default()
+            .insert(id);
+        match self.active.get_mut(&id).map(|active| &mut active.phase) {
+            Some(Phase::Running(_)) => self.tell(id, Input::Connect(connection)),
+            Some(Phase::Starting { connections }) => {
+                if !connections.contains(&connection) {
+                    connections.push(connection);
+                }
+            }
+            None => {
+                self.starts += 1;
+                let start = self.starts;
+                let origin = spec.origin.clone();
+                let phase = Phase::Starting {
+                    connections: vec![connection],
+                };
+                self.active.insert(id, Active { spec, start, phase });
+                match origin {
+                    Origin::Stored => self.claim(id, start),
+                    Origin::Memory(record) => self.begin(id, &record),
+                }
+            }
+        }
+    }
+
+    pub(super) fn detach(&mut self, id: SubscriptionId, connection: &ConnectionId) {
+        self.unindex(connection, id);
+        let Some(active) = self.active.get_mut(&id) else {
+            return;
+        };
+        let idle = match &mut active.phase {
+            Phase::Starting { connections } => {
+                connections.retain(|other| other != connection);
+                connections.is_empty()
+            }
+            Phase::Running(_) => {
+                self.tell(id, Input::Disconnect(connection.clone()));
+                self.running(id)
+                    .is_some_and(|running| running.dispatcher.is_idle())
+            }
+        };
+        if idle {
+            debug!(subscription = %id, "no connection wants it any more");
+            self.remove(id);
+        }
+    }
+
+    /// Asks the store for the position of a subscription, and to be its only owner.
+    fn claim(&self, id: SubscriptionId, start: u64) {
+        let claim = self.core.store.claim(id);
+        let handle = self.handle.clone();
+        self.core.tasks.spawn(async move {
+            let claim = claim.await;
+            if claim.is_err() {
+                tokio::time::sleep(CLAIM_RETRY_DELAY).await;
+            }
+            handle.post(Mail::Claimed {
+                subscription: id,
+                start,
+                claim,
+            });
+        });
+    }
+
+    pub(super) fn claimed(
+        &mut self,
+        id: SubscriptionId,
+        start: u64,
+        claim: Result<Option<OffsetRecord>, StoreError>,
+    ) {
+        if !self.is_current(id, start) {
+            return;
+        }
+        match claim {
+            Ok(Some(record)) => self.begin(id, &record),
+            Ok(None) => {
+                warn!(subscription = %id, "the store does not know it");
+                self.remove(id);
+            }
+            Err(error) => {
+                warn!(subscription = %id, %error, "cannot claim it; trying again");
+                self.claim(id, start);
+            }
+        }
+    }
+
+    /// The position is known: the dispatcher starts.
+    fn begin(&mut self, id: SubscriptionId, record: &OffsetRecord) {
+        let now = self.now();
+        let window_bytes_max = self.core.config.window_bytes_max;
+        let Some(active) = self.active.get_mut(&id) else {
+            return;
+        };
+        let Phase::Starting { connections } = &mut active.phase else {
+            return;
+        };
+        let connections = std::mem::take(connections);
+        let config = dispatcher_config(&active.spec, window_bytes_max);
+        let mut dispatcher = Dispatcher::new(config, record);
+        for connection in connections {
+            dispatcher.handle(now, Input::Connect(connection));
+        }
+        active.phase = Phase::Running(Box::new(Running {
+            dispatcher,
+            epoch: record.epoch,
+            generation: record.generation,
+            queued: false,
+            loading: false,
+            timer: None,
+            saved: record.offset,
+        }));
+        debug!(subscription = %id, offset = %record.offset, epoch = record.epoch, "it is active");
+        self.wake(id);
+    }
+}
+
+fn dispatcher_config(spec: &Spec, window_bytes_max: usize) -> DispatcherConfig {
+    let options = &spec.subscription.options;
+    // Options were checked when the subscription was made; what cannot be read means nothing.
+    let batch_timeout = options.batch_timeout().ok().flatten().unwrap_or_default();
+    let mut seed = DefaultHasher::new();
+    spec.subscription.id.hash(&mut seed);
+    DispatcherConfig {
+        read_ahead: options.read_ahead_or_default(),
+        batch_timeout: options.is_batch().then_some(batch_timeout),
+        ack_timeout: options.ack_timeout().ok().flatten(),
+        window_bytes_max,
+        retry: RetrySchedule::default(),
+        seed: seed.finish(),
+    }
+}

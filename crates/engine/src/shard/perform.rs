@@ -1,0 +1,285 @@
+//! How does an action become I/O?
+
+use photinus_contract::record::ReplyKey;
+use photinus_contract::store::{AppendError, OffsetError, ParkedEntry};
+use photinus_contract::{
+    Batch, BatchItem, Delivery, DeliveryId, HandOver, MessageInput, Outcome, SubscriptionId,
+    Timestamp,
+};
+use photinus_dispatch::{Action, Input, Instant, Item, Taken, Unsaved, Verdict};
+use tracing::{debug, warn};
+
+use super::feed::{Meal, Payload};
+use super::{EVENTS_PER_TURN, Mail, Shard, Spec};
+
+impl Shard {
+    /// Lets a dispatcher do what it can.
+    pub(super) fn run_one(&mut self, id: SubscriptionId) {
+        if let Some(running) = self.running(id) {
+            running.queued = false;
+        }
+        let mut looked_at = 0;
+        loop {
+            self.perform_all(id);
+            match self.feed(id) {
+                Meal::Some(events) => looked_at += events,
+                Meal::Full => break,
+                Meal::UpToDate => {
+                    self.hungry.insert(id);
+                    break;
+                }
+                Meal::Waiting => {
+                    self.waiting.insert(id);
+                    break;
+                }
+            }
+            if looked_at > EVENTS_PER_TURN {
+                self.perform_all(id);
+                self.wake(id);
+                break;
+            }
+        }
+        self.arm(id);
+        self.note_unsaved(id);
+    }
+
+    /// Performs all that a dispatcher asks for.
+    pub(super) fn perform_all(&mut self, id: SubscriptionId) {
+        let now = self.now();
+        loop {
+            let Some(active) = self.active.get_mut(&id) else {
+                return;
+            };
+            let start = active.start;
+            let Some(running) = active.running() else {
+                return;
+            };
+            let (epoch, generation) = (running.epoch, running.generation);
+            let Some(action) = running.dispatcher.poll_action(now) else {
+                return;
+            };
+            let spec = &active.spec;
+            match action {
+                Action::Deliver { connection, item } => {
+                    let number = item.number;
+                    let delivery = DeliveryId::new(epoch, number);
+                    let subscription = spec.subscription.clone();
+                    let event = item.event.event;
+                    let mut delivery =
+                        Delivery::new(connection, subscription, delivery, item.attempt, event);
+                    delivery.data = item.event.data;
+                    let hand_over = spec.transport.deliver(delivery);
+                    self.handed_over(id, number, hand_over);
+                }
+                Action::DeliverBatch {
+                    connection,
+                    number,
+                    items,
+                } => {
+                    let items = items
+                        .into_iter()
+                        .map(|item| batch_item(epoch, item))
+                        .collect();
+                    let subscription = spec.subscription.clone();
+                    let batch = DeliveryId::new(epoch, number);
+                    let batch = Batch::new(connection, subscription, batch, items);
+                    let hand_over = spec.transport.deliver_batch(batch);
+                    self.handed_over(id, number, hand_over);
+                }
+                Action::Void {
+                    connection,
+                    number,
+                    reason,
+                } => {
+                    let delivery = DeliveryId::new(epoch, number);
+                    spec.transport.voided(&connection, id, delivery, reason);
+                }
+                Action::Park { item, reason } => {
+                    let spec = spec.clone();
+                    self.park(&spec, start, epoch, item, reason);
+                }
+                Action::Reply { item, reply } => {
+                    let spec = spec.clone();
+                    self.reply(spec, start, epoch, generation, item, reply);
+                }
+            }
+        }
+    }
+
+    fn handed_over(&mut self, id: SubscriptionId, number: u64, hand_over: HandOver) {
+        let taken = match hand_over {
+            HandOver::Ok => return,
+            HandOver::Busy(_) => Taken::Busy,
+            HandOver::Closed => Taken::Closed,
+            HandOver::Failed(reason) => {
+                debug!(subscription = %id, reason, "a hand-over failed");
+                Taken::Failed
+            }
+            other => {
+                warn!(subscription = %id, ?other, "a hand-over ended in an unknown way");
+                Taken::Failed
+            }
+        };
+        let now = self.now();
+        if let Some(running) = self.running(id) {
+            running
+                .dispatcher
+                .handle(now, Input::HandedOver { number, taken });
+        }
+    }
+
+    /// Writes a parked entry. Without a store behind it, there is nowhere to park: the event is only passed.
+    fn park(&self, spec: &Spec, start: u64, epoch: u64, item: Item<Payload>, reason: String) {
+        let id = spec.subscription.id;
+        let handle = self.handle.clone();
+        let number = item.number;
+        if spec.subscription.ephemeral {
+            handle.post(Mail::Written {
+                subscription: id,
+                start,
+                number,
+                stored: true,
+            });
+            return;
+        }
+        let entry = ParkedEntry::new(
+            id,
+            epoch,
+            item.sequence,
+            item.event.event.id(),
+            item.attempt,
+            reason,
+            self.core.clock.now(),
+        );
+        let parked = self.core.store.park(vec![entry]);
+        self.core.tasks.spawn(async move {
+            let stored = match parked.await.into_iter().next() {
+                Some(Ok(())) => true,
+                Some(Err(OffsetError::Fenced)) | None => false,
+                Some(Err(error)) => {
+                    warn!(subscription = %id, %error, "cannot park an event");
+                    false
+                }
+            };
+            handle.post(Mail::Written {
+                subscription: id,
+                start,
+                number,
+                stored,
+            });
+        });
+    }
+
+    /// Publishes a reply, once for each event and generation.
+    fn reply(
+        &self,
+        spec: Spec,
+        start: u64,
+        epoch: u64,
+        generation: u64,
+        item: Item<Payload>,
+        reply: Box<MessageInput>,
+    ) {
+        let subscription = spec.subscription.id;
+        let epoch = (!spec.subscription.ephemeral).then_some(epoch);
+        let key = ReplyKey {
+            subscription,
+            generation,
+            event: item.sequence,
+            epoch,
+        };
+        let core = self.core.clone();
+        let handle = self.handle.clone();
+        let number = item.number;
+        self.core.tasks.spawn(async move {
+            let published = core.publish_reply(&spec.namespace, &item.event.event, *reply, key);
+            let stored = match published.await {
+                Ok(()) | Err(AppendError::DuplicateReply { .. }) => true,
+                Err(AppendError::Fenced) => false,
+                Err(error) => {
+                    warn!(%subscription, %error, "cannot publish a reply");
+                    false
+                }
+            };
+            handle.post(Mail::Written {
+                subscription,
+                start,
+                number,
+                stored,
+            });
+        });
+    }
+
+    /// Sets the timer of a dispatcher to what it waits for.
+    fn arm(&mut self, id: SubscriptionId) {
+        let Some(running) = self.running(id) else {
+            return;
+        };
+        let due = running.dispatcher.poll_timeout();
+        let before = std::mem::replace(&mut running.timer, due);
+        if before == due {
+            return;
+        }
+        if let Some(before) = before {
+            self.timers.remove(&(before, id));
+        }
+        if let Some(due) = due {
+            self.timers.insert((due, id));
+        }
+    }
+
+    fn note_unsaved(&mut self, id: SubscriptionId) {
+        let now = self.now();
+        let idle_events_max = self.core.config.idle_offset_events_max;
+        let (flush, idle) = (
+            self.core.config.offset_flush(),
+            self.core.config.idle_offset_flush(),
+        );
+        let Some(active) = self.active.get_mut(&id) else {
+            return;
+        };
+        if !active.is_stored() {
+            return;
+        }
+        let Some(running) = active.running() else {
+            return;
+        };
+        let passed = running.dispatcher.offset().0.abs_diff(running.saved.0);
+        match running.dispatcher.unsaved() {
+            Unsaved::Nothing => {}
+            Unsaved::Passed if passed < idle_events_max => self.saves.passed(id, now.after(idle)),
+            Unsaved::Passed | Unsaved::Settled => self.saves.settled(id, now.after(flush)),
+        }
+    }
+}
+
+fn batch_item(epoch: u64, item: Item<Payload>) -> BatchItem {
+    let delivery = DeliveryId::new(epoch, item.number);
+    let mut batch_item = BatchItem::new(delivery, item.attempt, item.event.event);
+    batch_item.data = item.event.data;
+    batch_item
+}
+
+/// What a transport reported, in the words of dispatch.
+pub(super) fn verdict(outcome: Outcome, now: Instant, wall: Timestamp) -> Verdict {
+    match outcome {
+        Outcome::Acknowledge { reply } => Verdict::Acknowledge(reply),
+        Outcome::Retry { delay, counted, .. } => Verdict::Retry { delay, counted },
+        Outcome::Park { reason } => Verdict::Park { reason },
+        Outcome::Skip { .. } => Verdict::Skip,
+        Outcome::Pause { until, .. } => Verdict::Pause(until.map(|until| {
+            let wait = until.as_nanos().saturating_sub(wall.as_nanos()).max(0);
+            now.after(std::time::Duration::from_nanos(wait.unsigned_abs()))
+        })),
+        other => {
+            warn!(
+                ?other,
+                "an outcome is not known; the event is delivered again"
+            );
+            Verdict::Retry {
+                delay: None,
+                counted: true,
+            }
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! How are subscriptions checked, created, changed and deleted?
+
+use std::sync::Arc;
+
+use photinus_contract::name::check_name_no_uuid;
+use photinus_contract::options::BATCH_TIMEOUT_DEFAULT;
+use photinus_contract::store::{CreateSubscriptionError, OffsetRecord, Start};
+use photinus_contract::{
+    CodedError, ConnectionId, DurationText, Namespace, Sequence, Subscription, SubscriptionFilter,
+    SubscriptionId, SubscriptionOptions, Timestamp,
+};
+use photinus_dispatch::{Filter, SETTLED_SPAN_MAX};
+use serde::{Deserialize, Deserializer};
+use uuid::Uuid;
+
+use crate::engine::Core;
+use crate::publish::unavailable;
+use crate::shard::{Origin, Spec};
+use crate::transports::RunningTransport;
+
+/// The transport of a subscription that names none.
+const DEFAULT_TRANSPORT: &str = "websockets";
+/// Reserved for listeners within the server.
+const SYSTEM_TRANSPORT: &str = "system";
+/// The epoch of a subscription that is not stored: it has one owner for its life.
+const EPHEMERAL_EPOCH: u64 = 1;
+/// Largest filter and options together, as JSON, in bytes.
+const SUBSCRIPTION_BYTES_MAX: usize = 256 << 10;
+
+const _: () = assert!(
+    u16::MAX as usize <= SETTLED_SPAN_MAX,
+    "a full window can be parked"
+);
+
+/// A subscription as a client sends it. Unknown keys are ignored.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct SubscriptionInput {
+    /// Unique in the namespace.
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    /// The transport that delivers it; `websockets` if empty.
+    #[serde(deserialize_with = "or_default")]
+    pub transport: String,
+    /// Which events it wants.
+    #[serde(deserialize_with = "or_default")]
+    pub filter: SubscriptionFilter,
+    /// How it wants them.
+    #[serde(deserialize_with = "or_default")]
+    pub options: SubscriptionOptions,
+    /// Given by the server; only its form is checked.
+    pub id: Option<Uuid>,
+    /// Given by the server; only its form is checked.
+    pub created: Option<Timestamp>,
+    /// Given by the server; only its form is checked.
+    pub updated: Option<Timestamp>,
+}
+
+/// JSON `null` means the same as an absent key.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A subscription that passed all checks but those that the store makes.
+struct Checked {
+    transport: Arc<RunningTransport>,
+    filter: Arc<Filter>,
+    options: SubscriptionOptions,
+}
+
+impl Core {
+    /// Creates a subscription, or refuses it with the code of what is wrong.
+    pub(crate) async fn create_subscription(
+        &self,
+        namespace: &str,
+        input: SubscriptionInput,
+    ) -> Result<Arc<Subscription>, CodedError> {
+        let namespace = self.namespaces.get(namespace)?.info.name.clone();
+        let checked = self.check(&input)?;
+        let _one_at_a_time = self.admin.lock().await;
+        if self.registry.by_name(&namespace, &input.name).is_some() {
+            return Err(exists(&namespace, &input.name));
+        }
+        self.create(namespace, input, checked).await
+    }
+
+    /// Creates a subscription, or changes the one of that name.
+    pub(crate) async fn put_subscription(
+        &self,
+        namespace: &str,
+        input: SubscriptionInput,
+    ) -> Result<Arc<Subscription>, CodedError> {
+        let namespace = self.namespaces.get(namespace)?.info.name.clone();
+        let checked = self.check(&input)?;
+        let _one_at_a_time = self.admin.lock().await;
+        match self.registry.by_name(&namespace, &input.name) {
+            None => self.create(namespace, input, checked).await,
+            Some(stored) => self.change(&stored, input, checked).await,
+        }
+    }
+
+    pub(crate) async fn delete_subscription(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+    ) -> Result<(), CodedError> {
+        self.namespaces.get(namespace)?;
+        let missing = || CodedError::not_found("FF10109", format!("Subscription '{id}' not found"));
+        let _one_at_a_time = self.admin.lock().await;
+        self.registry
+            .by_id(id)
+            .filter(|stored| stored.namespace.as_str() == namespace)
+            .ok_or_else(missing)?;
+        // The dispatcher may already have ended; either way it is gone.
+        let _ = self.registry.suspend(id).await;
+        match self.store.delete_subscription(id).await {
+            Ok(deleted) => {
+                self.registry.forget(id);
+                if deleted { Ok(()) } else { Err(missing()) }
+            }
+            Err(error) => {
+                self.registry.resume(id);
+                Err(unavailable(error))
+            }
+        }
+    }
+
+    /// Starts a subscription that ends with its connection.
+    pub(crate) fn subscribe_ephemeral(
+        &self,
+        transport: &'static str,
+        connection: &ConnectionId,
+        namespace: &str,
+        filter: SubscriptionFilter,
+        mut options: SubscriptionOptions,
+    ) -> Result<Arc<Subscription>, CodedError> {
+        let namespace = self.namespaces.get(namespace)?;
+        let transport = self
+            .transports
+            .get(transport)
+            .ok_or_else(|| unknown(transport))?;
+        let compiled = checked(&transport, &filter, &mut options)?;
+        let head = namespace.tail.head();
+        let offset = match start(options.first_event.as_deref())? {
+            Start::Oldest => Sequence::OLDEST,
+            Start::After(sequence) => sequence,
+            _ => head,
+        };
+        let id = SubscriptionId(self.clock.new_id());
+        let name: Arc<str> = id.to_string().into();
+        let mut subscription = Subscription::new(
+            id,
+            namespace.info.name.clone(),
+            name,
+            transport.name(),
+            filter,
+            options,
+            self.clock.now(),
+        );
+        subscription.ephemeral = true;
+        let subscription = Arc::new(subscription);
+        let spec = Spec {
+            subscription: subscription.clone(),
+            filter: Arc::new(compiled),
+            namespace,
+            transport: transport.clone(),
+            origin: Origin::Memory(OffsetRecord::new(offset, EPHEMERAL_EPOCH, 0)),
+        };
+        self.registry
+            .attach_ephemeral(transport.name(), connection, spec)?;
+        Ok(subscription)
+    }
+
+    /// The checks of a durable subscription, in FireFly's order.
+    fn check(&self, input: &SubscriptionInput) -> Result<Checked, CodedError> {
+        check_name_no_uuid(&input.name, "name")?;
+        let name = match input.transport.as_str() {
+            "" => DEFAULT_TRANSPORT,
+            SYSTEM_TRANSPORT => {
+                return Err(CodedError::bad_request(
+                    "FF10266",
+                    "The 'system' transport is reserved for listeners within the server",
+                ));
+            }
+            given => given,
+        };
+        let transport = self.transports.get(name).ok_or_else(|| unknown(name))?;
+        let mut options = input.options.clone();
+        let filter = checked(&transport, &input.filter, &mut options)?;
+        if options.is_batch() {
+            options.read_ahead = Some(options.read_ahead_or_default());
+            let timeout = options
+                .batch_timeout
+                .take()
+                .filter(|timeout| !timeout.is_empty());
+            options.batch_timeout = Some(timeout.unwrap_or_else(|| BATCH_TIMEOUT_DEFAULT.into()));
+        }
+        Ok(Checked {
+            transport,
+            filter: Arc::new(filter),
+            options,
+        })
+    }
+
+    async fn create(
+        &self,
+        namespace: Namespace,
+        input: SubscriptionInput,
+        checked: Checked,
+    ) -> Result<Arc<Subscription>, CodedError> {
+        let start = start(checked.options.first_event.as_deref())?;
+        let subscription = Subscription::new(
+            SubscriptionId(self.clock.new_id()),
+            namespace.clone(),
+            input.name.as_str(),
+            checked.transport.name(),
+            input.filter,
+            checked.options,
+            self.clock.now(),
+        );
+        let created = self.store.create_subscription(subscription, start).await;
+        let subscription = Arc::new(created.map_err(|error| match error {
+            CreateSubscriptionError::Exists => exists(&namespace, &input.name),
+            CreateSubscriptionError::Store(error) => unavailable(error),
+            other => CodedError::internal(other.to_string()),
+        })?);
+        self.registry.put(subscription.clone(), checked.filter);
+        Ok(subscription)
+    }
+
+    async fn change(
+        &self,
+        stored: &Arc<Subscription>,
+        input: SubscriptionInput,
+        checked: Checked,
+    ) -> Result<Arc<Subscription>, CodedError> {
+        let mut changed = Subscription::clone(stored);
+        changed.transport = checked.transport.name().into();
+        changed.filter = input.filter;
+        changed.options = checked.options;
+        // The start was fixed at creation.
+        changed.options.first_event = stored.options.first_event.clone();
+        if changed == **stored {
+            return Ok(stored.clone());
+        }
+        changed.updated = Some(self.clock.now());
+        let _ = self.registry.suspend(stored.id).await;
+        match self.store.update_subscription(changed.clone()).await {
+            Ok(true) => {
+                let changed = Arc::new(changed);
+                self.registry.put(changed.clone(), checked.filter);
+                Ok(changed)
+            }
+            Ok(false) => {
+                self.registry.forget(stored.id);
+                Err(CodedError::not_found(
+                    "FF10109",
+                    "The subscription was deleted meanwhile",
+                ))
+            }
+            Err(error) => {
+                self.registry.resume(stored.id);
+                Err(unavailable(error))
+            }
+        }
+    }
+}
+
+/// The checks that durable and ephemeral subscriptions share.
+fn checked(
+    transport: &RunningTransport,
+    filter: &SubscriptionFilter,
+    options: &mut SubscriptionOptions,
+) -> Result<Filter, CodedError> {
+    let tls = options
+        .other
+        .get("tlsConfigName")
+        .and_then(|name| name.as_str());
+    if let Some(name) = tls.filter(|name| !name.is_empty()) {
+        return Err(CodedError::bad_request(
+            "FF10455",
+            format!("Unknown TLS configuration '{name}' in option 'tlsConfigName'"),
+        ));
+    }
+    check_duration(options.batch_timeout.as_deref(), "batchTimeout")?;
+    check_duration(options.ack_timeout.as_deref(), "ackTimeout")?;
+    if options.is_batch() && options.with_data == Some(true) {
+        return Err(CodedError::bad_request(
+            "FF10460",
+            "Options 'batch' and 'withData' cannot be used together",
+        ));
+    }
+    if options.is_batch() && !transport.capabilities().batches {
+        return Err(CodedError::bad_request(
+            "FF10461",
+            format!("Transport '{}' cannot deliver batches", transport.name()),
+        ));
+    }
+    transport.validate(options)?;
+    let filter_size = serde_json::to_vec(filter).map_or(usize::MAX, |json| json.len());
+    let options_size = serde_json::to_vec(&options).map_or(usize::MAX, |json| json.len());
+    if filter_size.saturating_add(options_size) > SUBSCRIPTION_BYTES_MAX {
+        return Err(CodedError::bad_request(
+            "FF00135",
+            format!("Filter and options have more than {SUBSCRIPTION_BYTES_MAX} bytes"),
+        ));
+    }
+    Filter::new(filter)
+}
+
+fn check_duration(text: Option<&str>, option: &str) -> Result<(), CodedError> {
+    match text
+        .filter(|text| !text.is_empty())
+        .map(str::parse::<DurationText>)
+    {
+        Some(Err(_)) => Err(CodedError::bad_request(
+            "FF00137",
+            format!(
+                "Unable to parse option '{option}' as a duration: expected a text such as '250ms', '1m30s', or digits for milliseconds"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Where a subscription begins: FireFly's `firstEvent`.
+fn start(first_event: Option<&str>) -> Result<Start, CodedError> {
+    let text = match first_event {
+        None | Some("" | "newest") => return Ok(Start::Newest),
+        Some("oldest") => return Ok(Start::Oldest),
+        Some(text) => text,
+    };
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let sequence: i64 = match digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        true => text.parse().ok(),
+        false => None,
+    }
+    .ok_or_else(|| {
+        CodedError::bad_request(
+            "FF10191",
+            format!(
+                "Invalid option 'firstEvent' '{text}': expected 'newest', 'oldest' or a sequence"
+            ),
+        )
+    })?;
+    if sequence < Sequence::OLDEST.0 {
+        return Err(CodedError::bad_request(
+            "FF10192",
+            format!("Invalid option 'firstEvent' {sequence}: a sequence must be -1 or more"),
+        ));
+    }
+    Ok(Start::After(Sequence(sequence.min(Sequence::MAX.0))))
+}
+
+fn unknown(transport: &str) -> CodedError {
+    CodedError::bad_request("FF10172", format!("Unknown transport '{transport}'"))
+}
+
+fn exists(namespace: &Namespace, name: &str) -> CodedError {
+    CodedError::new(
+        "FF10193",
+        409,
+        format!("A subscription with name '{namespace}:{name}' already exists"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_event_is_a_word_or_a_sequence() {
+        for (text, expected) in [
+            (None, Start::Newest),
+            (Some(""), Start::Newest),
+            (Some("newest"), Start::Newest),
+            (Some("oldest"), Start::Oldest),
+            (Some("-1"), Start::After(Sequence(-1))),
+            (Some("0"), Start::After(Sequence(0))),
+            (Some("+3"), Start::After(Sequence(3))),
+            (Some("9223372036854775807"), Start::After(Sequence::MAX)),
+        ] {
+            assert_eq!(start(text), Ok(expected), "{text:?}");
+        }
+        for (text, code) in [
+            ("Oldest", "FF10191"),
+            (" 3", "FF10191"),
+            ("1.5", "FF10191"),
+            ("+", "FF10191"),
+            ("+-3", "FF10191"),
+            ("99999999999999999999", "FF10191"),
+            ("-2", "FF10192"),
+        ] {
+            assert_eq!(start(Some(text)).unwrap_err().code(), code, "{text}");
+        }
+    }
+}

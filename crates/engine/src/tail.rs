@@ -1,0 +1,183 @@
+//! Which events are the newest?
+//!
+//! The committed records of a namespace, from some point up to its head, in memory, for all subscriptions
+//! that keep up. Bounded by bytes: the oldest leave first.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use photinus_contract::{Record, Sequence, Timestamp};
+
+/// The newest records of one namespace.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    state: RwLock<State>,
+    bytes_max: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    records: VecDeque<Arc<Record>>,
+    bytes: usize,
+    /// Everything after this is in `records`.
+    floor: Sequence,
+    head: Sequence,
+    newest: Timestamp,
+}
+
+/// A piece of the log for a dispatcher.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    /// Begins after this.
+    pub(crate) after: Sequence,
+    /// Records whose last event is after `after`, in order.
+    pub(crate) records: Arc<[Arc<Record>]>,
+    /// All events up to here are in it.
+    pub(crate) through: Sequence,
+}
+
+/// What a look at the tail finds.
+#[derive(Clone, Debug)]
+pub(crate) enum Look {
+    /// There is something.
+    Piece(Piece),
+    /// There is nothing newer.
+    UpToDate,
+    /// It is too old for the tail.
+    Behind,
+}
+
+impl Tail {
+    /// A tail that begins at the head of what is stored.
+    pub(crate) fn new(head: Sequence, newest: Timestamp, bytes_max: usize) -> Self {
+        let state = State {
+            records: VecDeque::new(),
+            bytes: 0,
+            floor: head,
+            head,
+            newest,
+        };
+        Self {
+            state: RwLock::new(state),
+            bytes_max,
+        }
+    }
+
+    /// The sequence of the newest event.
+    pub(crate) fn head(&self) -> Sequence {
+        self.read_state(|state| state.head)
+    }
+
+    /// When the newest event was committed.
+    pub(crate) fn newest(&self) -> Timestamp {
+        self.read_state(|state| state.newest)
+    }
+
+    /// Adds records that were committed, in order.
+    pub(crate) fn push(&self, records: impl IntoIterator<Item = Arc<Record>>) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        for record in records {
+            assert!(
+                state.head < record.first(),
+                "records are pushed in order, once"
+            );
+            state.head = record.last;
+            state.newest = state.newest.max(record.content.created);
+            state.bytes += record.content.size();
+            state.records.push_back(record);
+        }
+        while state.bytes > self.bytes_max
+            && let Some(oldest) = state.records.pop_front()
+        {
+            state.bytes -= oldest.content.size();
+            state.floor = oldest.last;
+        }
+    }
+
+    /// What comes after `after`, at most `records_max` records of it.
+    pub(crate) fn look(&self, after: Sequence, records_max: usize) -> Look {
+        self.read_state(|state| {
+            if after >= state.head {
+                return Look::UpToDate;
+            }
+            if after < state.floor {
+                return Look::Behind;
+            }
+            let start = state.records.partition_point(|record| record.last <= after);
+            let end = state.records.len().min(start + records_max.max(1));
+            let records: Arc<[Arc<Record>]> = state.records.range(start..end).cloned().collect();
+            let through = records.last().map_or(state.head, |record| record.last);
+            Look::Piece(Piece {
+                after,
+                records,
+                through,
+            })
+        })
+    }
+
+    fn read_state<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        read(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use photinus_contract::record::{RecordContent, RecordEvent};
+    use photinus_contract::{EventType, MessageId, Namespace};
+
+    use super::*;
+
+    fn record(last: i64, events: usize, created: i64) -> Arc<Record> {
+        let event = RecordEvent {
+            topic: "t".into(),
+            json: vec![b'x'; 1_000].into(),
+        };
+        let content = RecordContent::new(
+            MessageId::from_v7(uuid::Uuid::from_u128(last as u128)),
+            Namespace::new("ns"),
+            EventType::MessageConfirmed,
+            Timestamp::from_nanos(created),
+            vec![event; events],
+            0..0,
+        );
+        Arc::new(Record::new(Sequence(last), content))
+    }
+
+    fn look(tail: &Tail, after: i64, max: usize) -> Option<(Vec<i64>, i64)> {
+        match tail.look(Sequence(after), max) {
+            Look::Piece(piece) => Some((
+                piece.records.iter().map(|r| r.last.0).collect(),
+                piece.through.0,
+            )),
+            Look::UpToDate => Some((vec![], tail.head().0)),
+            Look::Behind => None,
+        }
+    }
+
+    #[test]
+    fn it_gives_what_comes_after_a_sequence() {
+        let tail = Tail::new(Sequence(4), Timestamp::from_nanos(9), 1 << 20);
+        assert_eq!(look(&tail, 4, 10), Some((vec![], 4)));
+        assert_eq!(look(&tail, 3, 10), None);
+        tail.push([record(6, 2, 1), record(7, 1, 12), record(9, 1, 11)]);
+        assert_eq!(look(&tail, 4, 10), Some((vec![6, 7, 9], 9)));
+        assert_eq!(
+            look(&tail, 5, 10),
+            Some((vec![6, 7, 9], 9)),
+            "in the middle of a record"
+        );
+        assert_eq!(look(&tail, 6, 1), Some((vec![7], 7)));
+        assert_eq!(look(&tail, 8, 10), Some((vec![9], 9)), "in a gap");
+        assert_eq!(look(&tail, 9, 10), Some((vec![], 9)));
+        assert_eq!(tail.newest(), Timestamp::from_nanos(12));
+    }
+
+    #[test]
+    fn it_is_bounded_by_bytes() {
+        let tail = Tail::new(Sequence(0), Timestamp::from_nanos(0), 5_000);
+        tail.push((1..=100).map(|last| record(last, 1, 0)));
+        assert_eq!(look(&tail, 0, 10), None);
+        assert_eq!(look(&tail, 97, 10), Some((vec![98, 99, 100], 100)));
+        assert_eq!(tail.head(), Sequence(100));
+    }
+}

@@ -1,0 +1,141 @@
+//! Which transports run?
+//!
+//! Every call into one goes through here, because a transport may panic, and that must harm nobody else.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use photinus_contract::transport::HttpMount;
+use photinus_contract::{
+    Batch, Capabilities, CodedError, ConnectionId, Delivery, DeliveryId, HandOver, SubscriptionId,
+    SubscriptionOptions, Transport, VoidReason,
+};
+use serde_json::Value;
+use tracing::error;
+
+/// A transport that runs.
+pub(crate) struct RunningTransport {
+    name: &'static str,
+    capabilities: Capabilities,
+    transport: Arc<dyn Transport>,
+}
+
+impl RunningTransport {
+    pub(crate) fn new(name: &'static str, transport: Arc<dyn Transport>) -> Self {
+        let capabilities =
+            contained(name, "capabilities", || transport.capabilities()).unwrap_or_default();
+        Self {
+            name,
+            capabilities,
+            transport,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    pub(crate) fn deliver(&self, delivery: Delivery) -> HandOver {
+        self.contained("deliver", || self.transport.deliver(delivery))
+            .unwrap_or_else(panicked)
+    }
+
+    pub(crate) fn deliver_batch(&self, batch: Batch) -> HandOver {
+        self.contained("deliver_batch", || self.transport.deliver_batch(batch))
+            .unwrap_or_else(panicked)
+    }
+
+    pub(crate) fn voided(
+        &self,
+        connection: &ConnectionId,
+        subscription: SubscriptionId,
+        delivery: DeliveryId,
+        reason: VoidReason,
+    ) {
+        self.contained("voided", || {
+            self.transport
+                .voided(connection, subscription, delivery, reason);
+        });
+    }
+
+    pub(crate) fn validate(&self, options: &mut SubscriptionOptions) -> Result<(), CodedError> {
+        self.contained("validate", || self.transport.validate(options))
+            .unwrap_or_else(|| {
+                Err(CodedError::internal(format!(
+                    "transport '{}' failed to check options",
+                    self.name
+                )))
+            })
+    }
+
+    pub(crate) fn http_mounts(&self) -> Vec<HttpMount> {
+        self.contained("http_mounts", || self.transport.http_mounts())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn status(&self) -> Option<Value> {
+        self.contained("status", || self.transport.status())
+            .flatten()
+    }
+
+    pub(crate) async fn shutdown(&self) {
+        if let Some(done) = self.contained("shutdown", || self.transport.shutdown()) {
+            done.await;
+        }
+    }
+
+    fn contained<T>(&self, call: &str, body: impl FnOnce() -> T) -> Option<T> {
+        contained(self.name, call, body)
+    }
+}
+
+fn panicked() -> HandOver {
+    HandOver::Failed("the transport panicked".to_owned())
+}
+
+/// Runs a piece of a transport's code. A panic ends there and is reported.
+pub(crate) fn contained<T>(name: &str, call: &str, body: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            let text = payload
+                .downcast_ref::<&str>()
+                .copied()
+                .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+                .unwrap_or("no text");
+            error!(transport = name, call, panic = text, "a transport panicked");
+            None
+        }
+    }
+}
+
+/// The transports that run, by name.
+#[derive(Default)]
+pub(crate) struct TransportMap {
+    running: RwLock<BTreeMap<&'static str, Arc<RunningTransport>>>,
+}
+
+impl TransportMap {
+    pub(crate) fn insert(&self, transport: Arc<RunningTransport>) {
+        let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
+        running.insert(transport.name(), transport);
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<RunningTransport>> {
+        self.running
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<RunningTransport>> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        running.values().cloned().collect()
+    }
+}

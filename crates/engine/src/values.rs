@@ -1,0 +1,61 @@
+//! Where do the values of a message come from?
+//!
+//! Most were published with it and stand in its record; others were stored before, or are kept apart because
+//! they are large.
+
+use photinus_contract::store::{Store, StoreError};
+use photinus_contract::{Data, DataRef, Record};
+use serde_json::value::RawValue;
+
+/// The values of a record's message, in message order. Those that are not there any more are left out.
+pub(crate) async fn of_message(
+    store: &dyn Store,
+    record: &Record,
+) -> Result<Vec<Data>, StoreError> {
+    let mut values = Vec::new();
+    for reference in record.content.data_refs() {
+        let value = match inline(record, reference) {
+            Some(value) => Some(value),
+            None => store.value(&record.content.namespace, reference.id).await?,
+        };
+        values.extend(value);
+    }
+    Ok(values)
+}
+
+/// The values that were published with a record, newest last.
+pub(crate) async fn published_with(
+    store: &dyn Store,
+    record: &Record,
+) -> Result<Vec<Data>, StoreError> {
+    let mut values = Vec::new();
+    for reference in record.content.data_refs() {
+        if photinus_contract::MessageId::containing(reference.id.0) != record.content.id {
+            continue;
+        }
+        let value = match inline(record, reference) {
+            Some(value) => Some(value),
+            None => store.value(&record.content.namespace, reference.id).await?,
+        };
+        values.extend(value);
+    }
+    Ok(values)
+}
+
+/// A value that stands in the record.
+fn inline(record: &Record, reference: DataRef) -> Option<Data> {
+    let content = &record.content;
+    if photinus_contract::MessageId::containing(reference.id.0) != content.id {
+        return None;
+    }
+    let value = content.values.get(reference.id.index()?)?;
+    let json = std::str::from_utf8(value.json.as_deref()?).ok()?;
+    Some(Data::new(
+        reference.id,
+        value.validator,
+        content.namespace.clone(),
+        reference.hash,
+        content.created,
+        RawValue::from_string(json.to_owned()).ok()?,
+    ))
+}
