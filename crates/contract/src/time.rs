@@ -65,8 +65,8 @@ impl FromStr for Timestamp {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let number: i64 = text.parse().map_err(|_| bad())?;
             return Ok(Self(match number {
-                ..10_000_000_000 => number * 1_000_000_000,
-                ..1_000_000_000_000_000 => number.checked_mul(1_000_000).ok_or_else(bad)?,
+                0..=9_999_999_999 => number * 1_000_000_000,
+                0..=999_999_999_999_999 => number.checked_mul(1_000_000).ok_or_else(bad)?,
                 _ => number,
             }));
         }

@@ -50,20 +50,9 @@ impl Callbacks for EngineCallbacks {
     }
 
     fn connection_state(&self, connection: &ConnectionId, scope: Scope, state: ConnectionState) {
-        let mail = || Mail::State {
-            connection: connection.clone(),
-            scope,
-            state: state.clone(),
-        };
-        match scope {
-            Scope::Subscription(id) => self.core.registry.shard(id).post(mail()),
-            _ => self
-                .core
-                .registry
-                .shards()
-                .iter()
-                .for_each(|shard| shard.post(mail())),
-        }
+        self.core
+            .registry
+            .connection_state(self.transport, connection, scope, &state);
     }
 
     fn respond(&self, connection: &ConnectionId, response: Response) {

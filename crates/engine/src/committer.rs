@@ -16,6 +16,7 @@ use tracing::debug;
 
 use crate::clock::Clock;
 use crate::config::EngineConfig;
+use crate::fatal::or_end;
 use crate::namespaces::NamespaceState;
 use crate::publish::Draft;
 use crate::shard::ShardHandle;
@@ -52,7 +53,8 @@ impl Committer {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let bytes_max = config.commit_bytes_max.clamp(1, Semaphore::MAX_PERMITS);
         let group_max = config.commit_records_max.max(1);
-        tasks.spawn(run(store, clock, shards, jobs, group_max, closing));
+        let task = run(store, clock, shards, jobs, group_max, closing);
+        tasks.spawn(or_end("committer", task));
         Self {
             queue,
             bytes: Arc::new(Semaphore::new(bytes_max)),

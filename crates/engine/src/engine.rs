@@ -20,6 +20,7 @@ use crate::callbacks::EngineCallbacks;
 use crate::clock::{Clock, SystemClock};
 use crate::committer::Committer;
 use crate::config::EngineConfig;
+use crate::fatal::or_end;
 use crate::handle::{Handle, Receipt};
 use crate::namespaces::{DEFAULT, NamespaceMap, NamespaceState};
 use crate::pages::Pages;
@@ -153,7 +154,7 @@ impl Engine {
             stopping: AtomicBool::new(false),
         });
         for handle in shards {
-            drivers.spawn(shard::run(core.clone(), handle));
+            drivers.spawn(or_end("shard", shard::run(core.clone(), handle)));
         }
         Ok(Engine {
             core,

@@ -19,6 +19,7 @@ mod clock;
 mod committer;
 mod config;
 mod engine;
+mod fatal;
 mod handle;
 mod namespaces;
 mod pages;

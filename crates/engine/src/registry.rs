@@ -8,6 +8,7 @@ mod closed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use photinus_contract::transport::{ConnectionState, Scope};
 use photinus_contract::{
     CodedError, ConnectionId, Matcher, Namespace, Subscription, SubscriptionId,
 };
@@ -51,6 +52,36 @@ struct Connected {
     order: u64,
     matcher: Option<Matcher>,
     attached: BTreeSet<SubscriptionId>,
+    /// It does not work now, for any subscription.
+    down: bool,
+    /// It does not work now for these.
+    down_for: BTreeSet<SubscriptionId>,
+}
+
+impl Connected {
+    fn is_up(&self, id: SubscriptionId) -> bool {
+        !self.down && !self.down_for.contains(&id)
+    }
+
+    fn note(&mut self, scope: Scope, state: &ConnectionState) {
+        let down = match state {
+            ConnectionState::Down { .. } => true,
+            ConnectionState::Up => false,
+            _ => return,
+        };
+        match scope {
+            Scope::Subscription(id) if down => {
+                self.down_for.insert(id);
+            }
+            Scope::Subscription(id) => {
+                self.down_for.remove(&id);
+            }
+            _ => {
+                self.down = down;
+                self.down_for.clear();
+            }
+        }
+    }
 }
 
 impl Registry {
@@ -193,13 +224,46 @@ impl Registry {
     ) -> Result<(), CodedError> {
         let mut state = self.lock();
         let id = spec.subscription.id;
-        state.connected(transport, connection)?.attached.insert(id);
+        let connected = state.connected(transport, connection)?;
+        connected.attached.insert(id);
+        let up = connected.is_up(id);
         let connection = connection.clone();
+        let spec = Box::new(spec);
         self.shard(id).post(Mail::Attach {
-            spec: Box::new(spec),
+            spec,
             connection,
+            up,
         });
         Ok(())
+    }
+
+    /// Notes the state of a connection, also for subscriptions that it will be attached to later.
+    pub(crate) fn connection_state(
+        &self,
+        transport: &'static str,
+        connection: &ConnectionId,
+        scope: Scope,
+        new: &ConnectionState,
+    ) {
+        let mut state = self.lock();
+        let Some(connected) = state.connections.get_mut(connection) else {
+            return;
+        };
+        if connected.transport != transport {
+            return;
+        }
+        connected.note(scope, new);
+        let tell = |subscription: SubscriptionId| {
+            self.shard(subscription).post(Mail::State {
+                subscription,
+                connection: connection.clone(),
+                state: new.clone(),
+            });
+        };
+        match scope {
+            Scope::Subscription(id) => tell(id),
+            _ => connected.attached.iter().copied().for_each(tell),
+        }
     }
 
     pub(crate) fn close(&self, transport: &'static str, connection: &ConnectionId) {
@@ -267,6 +331,7 @@ impl Registry {
             return;
         };
         connected.attached.insert(id);
+        let up = connected.is_up(id);
         let spec = Box::new(Spec {
             subscription: stored.subscription.clone(),
             filter: stored.filter.clone(),
@@ -274,9 +339,11 @@ impl Registry {
             transport,
             origin: Origin::Stored,
         });
+        let connection = connection.clone();
         self.shard(id).post(Mail::Attach {
             spec,
-            connection: connection.clone(),
+            connection,
+            up,
         });
     }
 
@@ -294,6 +361,7 @@ impl Registry {
         &self.shards[(id.0.as_u128() as u64 % self.shards.len() as u64) as usize]
     }
 
+    /// All shards.
     pub(crate) fn shards(&self) -> &[ShardHandle] {
         &self.shards
     }
@@ -327,6 +395,8 @@ impl State {
                 order: *registered,
                 matcher: None,
                 attached: BTreeSet::new(),
+                down: false,
+                down_for: BTreeSet::new(),
             }
         });
         if connected.transport != transport {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use photinus_contract::store::{OffsetRecord, StoreError};
-use photinus_contract::transport::{ConnectionState, Scope};
+use photinus_contract::transport::ConnectionState;
 use photinus_contract::{ConnectionId, Namespace, Response, Subscription, SubscriptionId};
 use photinus_dispatch::{Filter, Input, Instant};
 use tokio::sync::oneshot;
@@ -39,16 +39,17 @@ pub(crate) enum Mail {
     Attach {
         spec: Box<Spec>,
         connection: ConnectionId,
+        up: bool,
     },
     /// A connection does not want it any more, or is gone.
     Detach {
         subscription: SubscriptionId,
         connection: ConnectionId,
     },
-    /// The state of a connection changed.
+    /// The state of a connection changed for a subscription.
     State {
+        subscription: SubscriptionId,
         connection: ConnectionId,
-        scope: Scope,
         state: ConnectionState,
     },
     /// The application answered.
@@ -122,7 +123,6 @@ struct Shard {
     handle: ShardHandle,
     origin: tokio::time::Instant,
     active: BTreeMap<SubscriptionId, Active>,
-    by_connection: BTreeMap<ConnectionId, BTreeSet<SubscriptionId>>,
     runnable: VecDeque<SubscriptionId>,
     /// Those that have read all there is and could take more.
     hungry: BTreeSet<SubscriptionId>,
@@ -142,7 +142,6 @@ impl Shard {
             handle,
             origin: tokio::time::Instant::now(),
             active: BTreeMap::new(),
-            by_connection: BTreeMap::new(),
             runnable: VecDeque::new(),
             hungry: BTreeSet::new(),
             waiting: BTreeSet::new(),
@@ -218,16 +217,22 @@ impl Shard {
 
     fn take(&mut self, mail: Mail) {
         match mail {
-            Mail::Attach { spec, connection } => self.attach(*spec, connection),
+            Mail::Attach {
+                spec,
+                connection,
+                up,
+            } => self.attach(*spec, connection, up),
             Mail::Detach {
                 subscription,
                 connection,
             } => self.detach(subscription, &connection),
             Mail::State {
+                subscription,
                 connection,
-                scope,
                 state,
-            } => self.state(&connection, scope, &state),
+            } => {
+                self.state(subscription, connection, &state);
+            }
             Mail::Answer {
                 connection,
                 response,
@@ -303,31 +308,27 @@ impl Shard {
         }
     }
 
-    fn state(&mut self, connection: &ConnectionId, scope: Scope, state: &ConnectionState) {
-        let ids: Vec<SubscriptionId> = match scope {
-            Scope::Subscription(id) => vec![id],
-            _ => self
-                .by_connection
-                .get(connection)
-                .into_iter()
-                .flatten()
-                .copied()
-                .collect(),
-        };
-        for id in ids {
-            let connection = connection.clone();
-            self.tell(
-                id,
-                match state {
-                    ConnectionState::Ready => Input::Ready(connection),
-                    ConnectionState::Down { reason } => {
-                        info!(%connection, subscription = %id, reason, "a connection is down");
-                        Input::Down(connection)
-                    }
-                    _ => Input::Up(connection),
-                },
-            );
+    fn state(&mut self, id: SubscriptionId, connection: ConnectionId, state: &ConnectionState) {
+        if let Some(active) = self.active.get_mut(&id)
+            && let Phase::Starting { connections } = &mut active.phase
+        {
+            for (_, up) in connections
+                .iter_mut()
+                .filter(|(other, _)| *other == connection)
+            {
+                *up = !matches!(state, ConnectionState::Down { .. });
+            }
+            return;
         }
+        let input = match state {
+            ConnectionState::Ready => Input::Ready(connection),
+            ConnectionState::Down { reason } => {
+                info!(%connection, subscription = %id, reason, "a connection is down");
+                Input::Down(connection)
+            }
+            _ => Input::Up(connection),
+        };
+        self.tell(id, input);
     }
 
     fn answer(&mut self, connection: &ConnectionId, response: Response) {
@@ -378,26 +379,10 @@ impl Shard {
         };
         self.hungry.remove(&id);
         self.waiting.remove(&id);
-        let connections: Vec<ConnectionId> = match active.phase {
-            Phase::Starting { connections } => connections,
-            Phase::Running(running) => {
-                if let Some(due) = running.timer {
-                    self.timers.remove(&(due, id));
-                }
-                running.dispatcher.connections().cloned().collect()
-            }
-        };
-        for connection in connections {
-            self.unindex(&connection, id);
-        }
-    }
-
-    fn unindex(&mut self, connection: &ConnectionId, id: SubscriptionId) {
-        if let Some(ids) = self.by_connection.get_mut(connection) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_connection.remove(connection);
-            }
+        if let Phase::Running(running) = active.phase
+            && let Some(due) = running.timer
+        {
+            self.timers.remove(&(due, id));
         }
     }
 

@@ -22,8 +22,10 @@ pub(super) struct Active {
 }
 
 pub(super) enum Phase {
-    /// Its position is being claimed.
-    Starting { connections: Vec<ConnectionId> },
+    /// Its position is being claimed. Connections, and whether they are up.
+    Starting {
+        connections: Vec<(ConnectionId, bool)>,
+    },
     /// It delivers.
     Running(Box<Running>),
 }
@@ -55,17 +57,18 @@ impl Active {
 }
 
 impl Shard {
-    pub(super) fn attach(&mut self, spec: Spec, connection: ConnectionId) {
+    pub(super) fn attach(&mut self, spec: Spec, connection: ConnectionId, up: bool) {
         let id = spec.subscription.id;
-        self.by_connection
-            .entry(connection.clone())
-            .or_default()
-            .insert(id);
         match self.active.get_mut(&id).map(|active| &mut active.phase) {
-            Some(Phase::Running(_)) => self.tell(id, Input::Connect(connection)),
+            Some(Phase::Running(_)) => {
+                self.tell(id, Input::Connect(connection.clone()));
+                if !up {
+                    self.tell(id, Input::Down(connection));
+                }
+            }
             Some(Phase::Starting { connections }) => {
-                if !connections.contains(&connection) {
-                    connections.push(connection);
+                if connections.iter().all(|(other, _)| *other != connection) {
+                    connections.push((connection, up));
                 }
             }
             None => {
@@ -73,7 +76,7 @@ impl Shard {
                 let start = self.starts;
                 let origin = spec.origin.clone();
                 let phase = Phase::Starting {
-                    connections: vec![connection],
+                    connections: vec![(connection, up)],
                 };
                 self.active.insert(id, Active { spec, start, phase });
                 match origin {
@@ -85,13 +88,12 @@ impl Shard {
     }
 
     pub(super) fn detach(&mut self, id: SubscriptionId, connection: &ConnectionId) {
-        self.unindex(connection, id);
         let Some(active) = self.active.get_mut(&id) else {
             return;
         };
         let idle = match &mut active.phase {
             Phase::Starting { connections } => {
-                connections.retain(|other| other != connection);
+                connections.retain(|(other, _)| other != connection);
                 connections.is_empty()
             }
             Phase::Running(_) => {
@@ -158,8 +160,11 @@ impl Shard {
         let connections = std::mem::take(connections);
         let config = dispatcher_config(&active.spec, window_bytes_max);
         let mut dispatcher = Dispatcher::new(config, record);
-        for connection in connections {
-            dispatcher.handle(now, Input::Connect(connection));
+        for (connection, up) in connections {
+            dispatcher.handle(now, Input::Connect(connection.clone()));
+            if !up {
+                dispatcher.handle(now, Input::Down(connection));
+            }
         }
         active.phase = Phase::Running(Box::new(Running {
             dispatcher,

@@ -1,0 +1,226 @@
+//! What does publishing promise?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use photinus_contract::{MessageKind, Timestamp};
+use photinus_engine::{Clock, Engine, EngineConfig, Parts, SystemClock};
+use photinus_store_memory::MemoryStore;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::bench::Bench;
+
+async fn refused(bench: &Bench, kind: MessageKind, message: Value) -> (String, u16) {
+    let message = serde_json::from_value(message).unwrap();
+    let error = bench
+        .handle
+        .publish("default", kind, message)
+        .await
+        .unwrap_err();
+    (error.code().to_owned(), error.status())
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_event_for_each_topic() {
+    let bench = Bench::new().await;
+    let published = bench
+        .send(json!({"header": {"topics": ["a", "b", "c"]}}))
+        .await;
+    assert_eq!(published.sequence.0, 3);
+    let events = bench.handle.events("default", 0, 10).await.unwrap();
+    assert_eq!(
+        events
+            .iter()
+            .map(|event| event.sequence().0)
+            .collect::<Vec<_>>(),
+        [3, 2, 1]
+    );
+    assert_eq!(
+        events.iter().map(|event| event.topic()).collect::<Vec<_>>(),
+        ["c", "b", "a"]
+    );
+    for event in events {
+        let found = bench
+            .handle
+            .event("default", event.id().0)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(found.sequence(), event.sequence());
+        assert_eq!(event.reference(), published.id.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idempotency_key_publishes_once_in_its_namespace() {
+    let bench = Bench::new().await;
+    bench.handle.create_namespace("other", "").await.unwrap();
+    let message = || json!({"idempotencyKey": "k"});
+    let first = bench.send(message()).await;
+    let message = || serde_json::from_value(message()).unwrap();
+    let publish = |namespace| {
+        bench
+            .handle
+            .publish(namespace, MessageKind::Broadcast, message())
+    };
+    let error = publish("default").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "FF10430: Idempotency key 'k' already used for message '{}'",
+            first.id
+        )
+    );
+    assert_eq!(error.status(), 409);
+    assert!(publish("other").await.is_ok());
+    let both = tokio::join!(
+        bench.handle.publish(
+            "default",
+            MessageKind::Broadcast,
+            serde_json::from_value(json!({"idempotencyKey": "l"})).unwrap()
+        ),
+        bench.handle.publish(
+            "default",
+            MessageKind::Broadcast,
+            serde_json::from_value(json!({"idempotencyKey": "l"})).unwrap()
+        ),
+    );
+    assert!(
+        both.0.is_ok() != both.1.is_ok(),
+        "one of two at the same time is refused"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_messages_are_refused_with_their_codes() {
+    let bench = Bench::new().await;
+    let id = "01900000-0000-7000-8000-000000000400";
+    let big = "x".repeat(900 << 10);
+    for (message, code, status) in [
+        (json!({"header": {"topics": ["!"]}}), "FF00140", 400),
+        (json!({"header": {"tag": "a b"}}), "FF00140", 400),
+        (json!({"header": {"topics": ["a", "a"]}}), "FF00133", 400),
+        (
+            json!({"header": {"topics": (0..11).map(|n| n.to_string()).collect::<Vec<_>>()}}),
+            "FF00134",
+            400,
+        ),
+        (json!({"data": [{}]}), "FF10205", 400),
+        (json!({"data": [{"value": null}]}), "FF10205", 400),
+        (json!({"data": [{"id": id}]}), "FF10204", 400),
+        (
+            json!({"data": [{"value": 1, "validator": "xml"}]}),
+            "FF00108",
+            400,
+        ),
+        (
+            json!({"data": [{"value": 1, "datatype": {"name": "a", "version": "1"}}]}),
+            "FF10195",
+            400,
+        ),
+        (json!({"data": [{"blob": {"hash": "a"}}]}), "FF10239", 404),
+        (json!({"data": [{"value": big}]}), "FF10327", 400),
+    ] {
+        assert_eq!(
+            refused(&bench, MessageKind::Broadcast, message).await,
+            (code.to_owned(), status)
+        );
+    }
+    for (message, code, status) in [
+        (json!({}), "FF00115", 400),
+        (
+            json!({"header": {"group": "00".repeat(32)}}),
+            "FF10226",
+            404,
+        ),
+        (
+            json!({"group": {"members": [{"identity": "a"}]}, "data": [{"value": big}]}),
+            "FF10328",
+            400,
+        ),
+    ] {
+        assert_eq!(
+            refused(&bench, MessageKind::Private, message).await,
+            (code.to_owned(), status)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stored_values_can_be_referred_to() {
+    let bench = Bench::new().await;
+    let first = bench
+        .send(json!({"data": [{"value": {"a": 1}}, {"value": "two"}]}))
+        .await;
+    let data = bench.handle.data("default", 0, 10).await.unwrap();
+    assert_eq!(
+        data.iter().map(|data| data.value.get()).collect::<Vec<_>>(),
+        ["\"two\"", "{\"a\":1}"]
+    );
+    let second = bench
+        .send(json!({"data": [{"value": 3}, {"id": data[0].id}]}))
+        .await;
+    let record = bench
+        .handle
+        .message("default", second.id.0)
+        .await
+        .unwrap()
+        .unwrap();
+    let values = bench.handle.message_data(&record).await.unwrap();
+    assert_eq!(
+        values
+            .iter()
+            .map(|data| data.value.get())
+            .collect::<Vec<_>>(),
+        ["3", "\"two\""]
+    );
+    assert_eq!(values[1].id, first.id.value(1));
+    let twice = json!({"data": [{"id": data[0].id}, {"id": data[0].id}]});
+    assert_eq!(
+        refused(&bench, MessageKind::Broadcast, twice).await.0,
+        "FF00129"
+    );
+    let wrong = json!({"data": [{"id": data[0].id, "hash": data[1].hash}]});
+    assert_eq!(
+        refused(&bench, MessageKind::Broadcast, wrong).await.0,
+        "FF10204"
+    );
+}
+
+/// A clock that can be set back.
+struct SetClock(AtomicI64);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+    fn new_id(&self) -> Uuid {
+        SystemClock.new_id()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_commit_never_goes_back() {
+    let store = MemoryStore::new();
+    let clock = Arc::new(SetClock(AtomicI64::new(2_000)));
+    let publish = async |engine: &Engine| {
+        engine
+            .handle()
+            .publish("default", MessageKind::Broadcast, Default::default())
+            .await
+            .unwrap()
+    };
+    let start = async |store: &MemoryStore| {
+        let mut parts = Parts::new(Arc::new(store.clone()), EngineConfig::default());
+        parts.clock = clock.clone();
+        Engine::start(parts).await.unwrap()
+    };
+    let engine = start(&store).await;
+    let first = publish(&engine).await.confirmed;
+    clock.0.store(1_000, Ordering::Relaxed);
+    assert_eq!(publish(&engine).await.confirmed, first);
+    engine.shutdown().await.unwrap();
+    let engine = start(&store).await;
+    assert_eq!(publish(&engine).await.confirmed, first);
+}
