@@ -154,12 +154,11 @@ impl Handle {
         skip: usize,
         limit: usize,
     ) -> Result<Vec<Event>, CodedError> {
-        self.list(namespace, skip, limit, async |record| {
-            let mut events: Vec<_> = Event::all(record).collect();
-            events.reverse();
-            Ok(events)
-        })
-        .await
+        let items = self.list(namespace, skip, limit, |record| record.content.events.len());
+        let items = items.await?.into_iter();
+        Ok(items
+            .filter_map(|(record, index)| Event::new(record, index))
+            .collect())
     }
 
     /// An event, by its id.
@@ -177,10 +176,8 @@ impl Handle {
         skip: usize,
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, CodedError> {
-        self.list(namespace, skip, limit, async |record| {
-            Ok(vec![record.clone()])
-        })
-        .await
+        let items = self.list(namespace, skip, limit, |_| 1).await?;
+        Ok(items.into_iter().map(|(record, _)| record).collect())
     }
 
     /// A message, by its id.
@@ -201,12 +198,14 @@ impl Handle {
         limit: usize,
     ) -> Result<Vec<Data>, CodedError> {
         let store = &*self.core.store;
-        self.list(namespace, skip, limit, async |record| {
-            let mut values = values::published_with(store, record).await?;
-            values.reverse();
-            Ok(values)
-        })
-        .await
+        let items = self.list(namespace, skip, limit, |record| record.content.values.len());
+        let mut values = Vec::new();
+        for (record, index) in items.await? {
+            let id = record.content.id.value(index);
+            let value = values::of_record(store, &record, id).await;
+            values.extend(value.map_err(unavailable)?);
+        }
+        Ok(values)
     }
 
     /// A value, by its id.
@@ -260,14 +259,15 @@ impl Handle {
             .map_err(unavailable)
     }
 
-    /// Walks the log back and lists what `items` makes of each record.
-    async fn list<T>(
+    /// Walks the log back over the items of its records, of which each has `count`. Returns, newest first,
+    /// the record of each item and the item's index in it.
+    async fn list(
         &self,
         namespace: &str,
         mut skip: usize,
         limit: usize,
-        mut items: impl AsyncFnMut(&Arc<Record>) -> Result<Vec<T>, photinus_contract::store::StoreError>,
-    ) -> Result<Vec<T>, CodedError> {
+        count: fn(&Record) -> usize,
+    ) -> Result<Vec<(Arc<Record>, usize)>, CodedError> {
         let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
         let mut found = Vec::new();
         let mut before = Sequence::MAX;
@@ -278,15 +278,11 @@ impl Handle {
             let Some(last) = records.last() else { break };
             before = last.first();
             for record in &records {
-                for item in items(record).await.map_err(unavailable)? {
-                    match skip {
-                        0 => found.push(item),
-                        _ => skip -= 1,
-                    }
-                }
-                if found.len() >= limit {
-                    break;
-                }
+                let items = count(record);
+                let skipped = skip.min(items);
+                skip -= skipped;
+                let indices = (0..items - skipped).rev();
+                found.extend(indices.map(|index| (record.clone(), index)));
             }
         }
         found.truncate(limit);

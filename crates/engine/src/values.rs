@@ -4,7 +4,7 @@
 //! they are large.
 
 use photinus_contract::store::{Store, StoreError};
-use photinus_contract::{Data, DataRef, Record};
+use photinus_contract::{Data, DataId, DataRef, MessageId, Record};
 use serde_json::value::RawValue;
 
 /// The values of a record's message, in message order. Those that are not there any more are left out.
@@ -23,29 +23,24 @@ pub(crate) async fn of_message(
     Ok(values)
 }
 
-/// The values that were published with a record, newest last.
-pub(crate) async fn published_with(
+/// A value that was published with a record.
+pub(crate) async fn of_record(
     store: &dyn Store,
     record: &Record,
-) -> Result<Vec<Data>, StoreError> {
-    let mut values = Vec::new();
-    for reference in record.content.data_refs() {
-        if photinus_contract::MessageId::containing(reference.id.0) != record.content.id {
-            continue;
-        }
-        let value = match inline(record, reference) {
-            Some(value) => Some(value),
-            None => store.value(&record.content.namespace, reference.id).await?,
-        };
-        values.extend(value);
+    id: DataId,
+) -> Result<Option<Data>, StoreError> {
+    let references = record.content.data_refs();
+    let reference = references.into_iter().find(|reference| reference.id == id);
+    match reference.and_then(|reference| inline(record, reference)) {
+        Some(value) => Ok(Some(value)),
+        None => store.value(&record.content.namespace, id).await,
     }
-    Ok(values)
 }
 
 /// A value that stands in the record.
 fn inline(record: &Record, reference: DataRef) -> Option<Data> {
     let content = &record.content;
-    if photinus_contract::MessageId::containing(reference.id.0) != content.id {
+    if MessageId::containing(reference.id.0) != content.id {
         return None;
     }
     let value = content.values.get(reference.id.index()?)?;
