@@ -1,1 +1,70 @@
-//! placeholder
+//! How does HTTP reach the engine?
+//!
+//! [`router`] is all of FireFly's REST surface that this server has, and the paths that transports serve:
+//!
+//! ```text
+//!   request ─▶ front ─▶ origins ─▶ routes ─▶ a handler ─▶ engine Handle
+//!                                    └─▶ mounts (transports)      │
+//!   response ◀──────────────────────────── replies, errors ◀──────┘
+//! ```
+//!
+//! Invariants: a handler decides nothing that a transport or another API would have to decide too, that is
+//! the engine's; nothing here knows the name of a transport; every error leaves in the coded form.
+
+mod front;
+mod origins;
+mod routes;
+
+mod body;
+mod config;
+mod deadline;
+mod errors;
+mod paging;
+mod params;
+mod percent;
+mod query;
+mod replies;
+
+mod data;
+mod events;
+mod messages;
+mod mounts;
+mod namespaces;
+mod status;
+mod subscriptions;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use photinus_engine::Handle;
+
+pub use crate::config::ApiConfig;
+use crate::front::Front;
+use crate::mounts::Mounts;
+
+/// What handlers need.
+#[derive(Clone)]
+pub(crate) struct App {
+    handle: Handle,
+    config: Arc<ApiConfig>,
+    mounts: Arc<Mounts>,
+}
+
+/// All that is served on the API's port. To be called when the transports run, because what they mount is
+/// asked for once.
+///
+/// Two extensions of a request are used if they are there: the peer's [`std::net::SocketAddr`], and hyper's
+/// upgrade, for what the transports mount.
+pub fn router(handle: Handle, config: ApiConfig) -> Router {
+    let mounts = Mounts::new(handle.http_mounts());
+    let app = App {
+        handle,
+        config: Arc::new(config),
+        mounts: Arc::new(mounts),
+    };
+    let front = Arc::new(Front::new(&app.config));
+    let routes = routes::routes(app);
+    // What comes before routing cannot be a layer of the routes, because it changes the path.
+    Router::new().fallback(move |request: Request| front::answer(front, routes, request))
+}

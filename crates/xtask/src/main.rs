@@ -1,2 +1,106 @@
-//! placeholder
-fn main(){}
+//! Which chores of the project run as one command?
+
+mod prerequisites;
+mod step;
+mod test_totals;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::step::Steps;
+use crate::test_totals::TestTotals;
+
+const HELP: &str = "\
+Chores of the project.
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  test  Install what is missing, then run every check: format, lints, build, all tests
+  ci    The same
+  help  This text
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments[..] {
+        ["test" | "ci"] => test(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("xtask: do not know {:?}\n\n{HELP}", arguments.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Every check of the project, in the order in which a failure is cheapest to find.
+fn test() -> Result<ExitCode> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .context("the workspace root is two levels above crates/xtask")?;
+    let mut steps = Steps::default();
+    let mut totals = TestTotals::default();
+    let passed = run(root, &mut steps, &mut totals)?;
+
+    steps.print_summary();
+    if totals.is_any() {
+        // The very last line, alone, so that whoever reads only the end of a log learns the outcome.
+        println!("{totals}");
+    }
+    std::io::stdout().flush()?;
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn run(root: &Path, steps: &mut Steps, totals: &mut TestTotals) -> Result<bool> {
+    steps.task("What this needs", || prerequisites::ensure(root))?;
+
+    let cargo = |line: &str| {
+        let mut command = Command::new(cargo_path());
+        command.current_dir(root).args(line.split_whitespace());
+        (format!("cargo {line}"), command)
+    };
+    for (heading, line) in [
+        ("Format", "fmt --all --check"),
+        (
+            "Lints",
+            "clippy --workspace --all-targets -- --deny warnings",
+        ),
+        ("Build", "build --workspace --bins"),
+    ] {
+        let (shown, command) = cargo(line);
+        if !steps.command(heading, &shown, command)? {
+            return Ok(false);
+        }
+    }
+    // All of a run's failures at once are worth more than a minute saved.
+    let (shown, command) = cargo("test --workspace --no-fail-fast");
+    steps.command_read("Tests", &shown, command, |line| totals.read(line))
+}
+
+/// The cargo that runs this, so that every step uses the same toolchain.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo tells its path by the environment only, and this is not configuration"
+)]
+fn cargo_path() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}

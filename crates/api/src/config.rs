@@ -1,0 +1,83 @@
+//! What can an operator set?
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use photinus_contract::DurationText;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::origins::Origins;
+
+/// The `[api]` section. Its defaults are FireFly's port, on this machine only, and no browser page but our
+/// own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct ApiConfig {
+    /// Where the API and the transports' paths are served: an IP address and a port. Port 0 takes any free
+    /// one.
+    pub listen: SocketAddr,
+    /// Most connections at once. More wait to be accepted. A WebSocket is counted by its transport instead
+    /// once it is open.
+    #[schemars(range(min = 1))]
+    pub connections_max: usize,
+    /// Web pages that may use the API and the WebSockets from a browser, by their origins, such as
+    /// `https://console.example.com`; `*` for any page. By default only pages that come from this server may.
+    /// Clients that are no browsers send no origin and are not affected.
+    pub origins: Vec<String>,
+    /// Names by which this server may be called from this machine, apart from `localhost` and IP addresses:
+    /// for a proxy here that passes on the name that it was called by, such as `events.example.com`; `*` for
+    /// any name. Requests from other machines may use any name. This keeps a web page whose own name was made
+    /// to point at this machine (DNS rebinding) from passing for a page of ours.
+    pub hosts: Vec<String>,
+    /// Largest body of a request, in bytes.
+    #[schemars(range(min = 1))]
+    pub body_bytes_max: usize,
+    /// How long a request may take if it has no `Request-Timeout` header, such as `2m`.
+    #[schemars(with = "String")]
+    pub request_timeout: DurationText,
+    /// The longest time that a `Request-Timeout` header may ask for.
+    #[schemars(with = "String")]
+    pub request_timeout_max: DurationText,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
+            connections_max: 10_000,
+            origins: Vec::new(),
+            hosts: Vec::new(),
+            body_bytes_max: 4 << 20,
+            request_timeout: constant("2m"),
+            request_timeout_max: constant("10m"),
+        }
+    }
+}
+
+impl ApiConfig {
+    /// Checks what the types do not say. The error names the key and says what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        for (key, value) in [
+            ("connections_max", self.connections_max),
+            ("body_bytes_max", self.body_bytes_max),
+        ] {
+            if value == 0 {
+                return Err(format!("{key}: must be at least 1"));
+            }
+        }
+        for (key, value) in [
+            ("request_timeout", &self.request_timeout),
+            ("request_timeout_max", &self.request_timeout_max),
+        ] {
+            if value.value().is_zero() {
+                return Err(format!("{key}: must be longer than 0"));
+            }
+        }
+        Origins::check(&self.origins, &self.hosts)
+    }
+}
+
+fn constant(text: &str) -> DurationText {
+    text.parse().expect("a duration")
+}

@@ -1,0 +1,70 @@
+//! Which handler answers which path?
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+
+use crate::errors::not_found;
+use crate::{App, data, deadline, events, messages, namespaces, status, subscriptions};
+
+/// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
+const NAMESPACED: [&str; 2] = ["/api/v1/namespaces/{ns}", "/api/v1"];
+
+/// All routes, and the transports' own paths as what answers where there is none.
+pub(crate) fn routes(app: App) -> Router {
+    let mut routes = Router::new()
+        .route(
+            "/api/v1/namespaces",
+            get(namespaces::list).post(namespaces::create),
+        )
+        .route("/api/v1/namespaces/{ns}", get(namespaces::one));
+    for prefix in NAMESPACED {
+        for (path, methods) in namespaced() {
+            routes = routes.route(&format!("{prefix}/{path}"), methods);
+        }
+    }
+    routes
+        .route_layer(from_fn_with_state(app.clone(), deadline::enforce))
+        .fallback(elsewhere)
+        .with_state(app)
+}
+
+fn namespaced() -> [(&'static str, MethodRouter<App>); 14] {
+    [
+        ("status", get(status::namespace)),
+        (
+            "subscriptions",
+            get(subscriptions::list)
+                .post(subscriptions::create)
+                .put(subscriptions::put),
+        ),
+        (
+            "subscriptions/{id}",
+            get(subscriptions::one).delete(subscriptions::delete),
+        ),
+        ("messages", get(messages::list)),
+        ("messages/broadcast", post(messages::broadcast)),
+        ("messages/private", post(messages::private)),
+        ("messages/{id}", get(messages::one)),
+        ("messages/{id}/data", get(messages::data)),
+        ("messages/{id}/events", get(messages::events)),
+        ("events", get(events::list)),
+        ("events/{id}", get(events::one)),
+        ("data", get(data::list)),
+        ("data/{id}", get(data::one)),
+        ("data/{id}/value", get(data::value)),
+    ]
+}
+
+/// Answers what is no route of ours: a path or the status of a transport, or nothing.
+async fn elsewhere(State(app): State<App>, request: Request) -> Response {
+    if let Some((service, params)) = app.mounts.find(request.uri().path()) {
+        return crate::mounts::call(service, params, request).await;
+    }
+    match status::transport(&app, &request) {
+        Some(response) => response,
+        None => not_found().into_response(),
+    }
+}

@@ -1,0 +1,120 @@
+//! What does the server say about itself?
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{Method, StatusCode};
+use photinus_contract::store::NamespaceInfo;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::App;
+use crate::params::InNamespace;
+use crate::replies::json;
+
+/// The organisation and the node that FireFly's clients are told of. There is no network behind this server;
+/// with them, their pages about messages are shown.
+const ORG: &str = "photinus";
+const ORG_DID: &str = "did:firefly:org/photinus";
+const NODE: &str = "photinus";
+const NODE_DID: &str = "did:firefly:node/photinus";
+
+/// GET status
+pub(crate) async fn namespace(
+    State(app): State<App>,
+    InNamespace(namespace): InNamespace,
+) -> Response {
+    let events = app.handle.transports();
+    let status = Status {
+        namespace: &namespace,
+        node: Node {
+            name: NODE,
+            registered: true,
+            id: stable_id(NODE_DID),
+        },
+        org: Org {
+            name: ORG,
+            registered: true,
+            did: ORG_DID,
+            id: stable_id(ORG_DID),
+            verifiers: [],
+        },
+        plugins: Plugins {
+            blockchain: [],
+            database: [],
+            data_exchange: [],
+            events: events
+                .into_iter()
+                .map(|plugin_type| Plugin { plugin_type })
+                .collect(),
+            identity: [],
+            shared_storage: [],
+            tokens: [],
+        },
+        multiparty: Multiparty { enabled: true },
+    };
+    json(StatusCode::OK, &status)
+}
+
+/// `/api/v1/<name>` of a running transport that has a status; nothing for every other path.
+pub(crate) fn transport(app: &App, request: &Request) -> Option<Response> {
+    let name = request.uri().path().strip_prefix("/api/v1/")?;
+    let status = app.handle.transport_status(name)?;
+    Some(match *request.method() {
+        Method::GET | Method::HEAD => json(StatusCode::OK, &status),
+        _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    })
+}
+
+/// The same for the same text, everywhere and always.
+fn stable_id(text: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, text.as_bytes())
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    namespace: &'a NamespaceInfo,
+    node: Node,
+    org: Org,
+    plugins: Plugins,
+    multiparty: Multiparty,
+}
+
+#[derive(Serialize)]
+struct Node {
+    name: &'static str,
+    registered: bool,
+    id: Uuid,
+}
+
+#[derive(Serialize)]
+struct Org {
+    name: &'static str,
+    registered: bool,
+    did: &'static str,
+    id: Uuid,
+    verifiers: [(); 0],
+}
+
+/// All of FireFly's kinds of plugins; clients expect every list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Plugins {
+    blockchain: [(); 0],
+    database: [(); 0],
+    data_exchange: [(); 0],
+    events: Vec<Plugin>,
+    identity: [(); 0],
+    shared_storage: [(); 0],
+    tokens: [(); 0],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Plugin {
+    plugin_type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Multiparty {
+    enabled: bool,
+}

@@ -1,0 +1,92 @@
+//! How are subscriptions listed, made, changed and removed?
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use photinus_contract::{Sequence, Subscription, SubscriptionId};
+use photinus_engine::SubscriptionInput;
+use serde::Serialize;
+
+use crate::App;
+use crate::body::JsonBody;
+use crate::errors::{ApiError, nothing_found};
+use crate::paging::Page;
+use crate::params::{InNamespace, PathId};
+use crate::query::Query;
+use crate::replies::{counted_list, json, no_content};
+
+/// GET subscriptions
+pub(crate) async fn list(State(app): State<App>, ns: InNamespace, page: Page) -> Response {
+    counted_list(&app.handle.subscriptions(ns.name()), &page)
+}
+
+/// POST subscriptions
+pub(crate) async fn create(
+    State(app): State<App>,
+    ns: InNamespace,
+    JsonBody(input): JsonBody<SubscriptionInput>,
+) -> Result<Response, ApiError> {
+    let created = app.handle.create_subscription(ns.name(), input).await?;
+    Ok(json(StatusCode::CREATED, &created))
+}
+
+/// PUT subscriptions: creates it, or replaces the one of that name.
+pub(crate) async fn put(
+    State(app): State<App>,
+    ns: InNamespace,
+    JsonBody(input): JsonBody<SubscriptionInput>,
+) -> Result<Response, ApiError> {
+    let subscription = app.handle.put_subscription(ns.name(), input).await?;
+    Ok(json(StatusCode::OK, &subscription))
+}
+
+/// GET subscriptions/{id}
+pub(crate) async fn one(
+    State(app): State<App>,
+    ns: InNamespace,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<Response, ApiError> {
+    let id = SubscriptionId(id);
+    let Some(subscription) = app.handle.subscription(ns.name(), id) else {
+        return Err(nothing_found());
+    };
+    if !query.is_on("fetchstatus") {
+        return Ok(json(StatusCode::OK, &subscription));
+    }
+    let offset = app.handle.subscription_offset(id).await;
+    let shown = WithStatus {
+        subscription: &subscription,
+        status: Status {
+            // FireFly leaves a zero out.
+            current_offset: offset.filter(|offset| offset.0 != 0),
+        },
+    };
+    Ok(json(StatusCode::OK, &shown))
+}
+
+/// DELETE subscriptions/{id}
+pub(crate) async fn delete(
+    State(app): State<App>,
+    ns: InNamespace,
+    PathId(id): PathId,
+) -> Result<Response, ApiError> {
+    app.handle
+        .delete_subscription(ns.name(), SubscriptionId(id))
+        .await?;
+    Ok(no_content())
+}
+
+#[derive(Serialize)]
+struct WithStatus<'a> {
+    #[serde(flatten)]
+    subscription: &'a Subscription,
+    status: Status,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_offset: Option<Sequence>,
+}

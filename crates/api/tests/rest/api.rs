@@ -1,0 +1,136 @@
+//! How does a test call the API?
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::{HeaderMap, Request};
+use photinus_api::{ApiConfig, router};
+use photinus_contract::scripted::Scripted;
+use photinus_engine::{Engine, EngineConfig, Parts};
+use photinus_store_memory::MemoryStore;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+/// The API over an engine in memory, with one transport, `scripted`.
+pub(crate) struct Api {
+    router: Router,
+    // Stopping it would take time that no test needs.
+    _engine: Engine,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Api {
+    pub(crate) async fn new() -> Self {
+        Self::with(json!({}), Scripted::new()).await
+    }
+
+    pub(crate) async fn with(config: Value, transport: Scripted) -> Self {
+        let store = Arc::new(MemoryStore::default());
+        let engine = Engine::start(Parts::new(store, EngineConfig::default()))
+            .await
+            .unwrap();
+        engine.start_transport(&transport, json!({})).await.unwrap();
+        let config: ApiConfig = serde_json::from_value(config).unwrap();
+        config.check().unwrap();
+        Self {
+            router: router(engine.handle(), config),
+            _engine: engine,
+        }
+    }
+
+    /// Any request, from another machine.
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Reply {
+        let peer: SocketAddr = "192.0.2.7:4711".parse().unwrap();
+        request.extensions_mut().insert(peer);
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            text: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(Request::get(path).body(Body::empty()).unwrap())
+            .await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.send(Request::delete(path).body(Body::empty()).unwrap())
+            .await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
+        self.with_body("POST", path, "application/json", body.to_string())
+            .await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Reply {
+        self.with_body("PUT", path, "application/json", body.to_string())
+            .await
+    }
+
+    /// An empty content type is none.
+    pub(crate) async fn with_body(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: impl Into<Body>,
+    ) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        if !content_type.is_empty() {
+            request = request.header("content-type", content_type);
+        }
+        self.send(request.body(body.into()).unwrap()).await
+    }
+}
+
+impl Reply {
+    /// The JSON of an answer that must have this status and say that it is JSON.
+    #[track_caller]
+    pub(crate) fn json(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.headers["content-type"], "application/json");
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// An error of this status whose text begins so.
+    #[track_caller]
+    pub(crate) fn is_error(&self, status: u16, start: &str) {
+        let body = self.json(status);
+        let text = body["error"].as_str().unwrap();
+        assert!(text.starts_with(start), "{text}, expected {start}");
+        assert_eq!(body.as_object().unwrap().len(), 1);
+    }
+
+    /// The keys of the object, in the order in which they are written.
+    #[track_caller]
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let (mut keys, mut depth, mut key) = (Vec::new(), 0, None);
+        // Enough for objects whose texts hold no brackets and quotes.
+        for (index, part) in self.text.split('"').enumerate() {
+            if index % 2 == 1 {
+                key = Some(part);
+                continue;
+            }
+            if let Some(key) = key.filter(|_| depth == 1 && part.starts_with(':')) {
+                keys.push(key.to_owned());
+            }
+            depth += part.matches(['{', '[']).count();
+            depth -= part.matches(['}', ']']).count();
+        }
+        keys
+    }
+}

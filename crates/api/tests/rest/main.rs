@@ -1,0 +1,12 @@
+//! Does the REST surface keep to FireFly's, over a real engine?
+
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod api;
+
+mod http_rules;
+mod messages;
+mod mounts;
+mod namespaces;
+mod origins;
+mod subscriptions;

@@ -1,0 +1,295 @@
+//! How is the real server started, killed and started again?
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::binary;
+use crate::rest::Rest;
+use crate::socket::Socket;
+use crate::waiting::{Deadline, PATIENCE, wait_for, wait_until};
+
+/// A directory for a server's data; removed with its last owner.
+#[derive(Clone)]
+pub struct DataDirectory(Arc<TempDir>);
+
+impl DataDirectory {
+    /// A new, empty one.
+    pub fn new() -> Self {
+        Self(Arc::new(
+            TempDir::with_prefix("photinus-e2e-").expect("a temporary directory"),
+        ))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Default for DataDirectory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How a server is asked to stop.
+#[derive(Clone, Copy, Debug)]
+pub enum StopSignal {
+    /// SIGTERM, as a service manager does.
+    Term,
+    /// SIGINT, as Ctrl-C does.
+    Int,
+}
+
+/// Where a server is reached now, for threads that outlive its restarts.
+#[derive(Clone, Default)]
+pub struct Whereabouts(Arc<Mutex<(Option<SocketAddr>, usize)>>);
+
+impl Whereabouts {
+    /// The address and the number of this life of the server, 0 for the first; nothing while it is down.
+    pub fn get(&self) -> Option<(SocketAddr, usize)> {
+        let (address, lives) = *self.0.lock().expect(NOT_POISONED);
+        Some((address?, lives - 1))
+    }
+
+    fn up(&self, address: SocketAddr) {
+        let mut place = self.0.lock().expect(NOT_POISONED);
+        *place = (Some(address), place.1 + 1);
+    }
+
+    fn down(&self) {
+        self.0.lock().expect(NOT_POISONED).0 = None;
+    }
+}
+
+const NOT_POISONED: &str = "no thread panics while it holds this";
+
+/// The real server on a data directory, running or not. It is killed when this goes out of scope, and what
+/// it logged is shown if the test failed.
+pub struct Server {
+    data: DataDirectory,
+    listen: String,
+    running: Option<Running>,
+    whereabouts: Whereabouts,
+    log: Arc<Mutex<Vec<u8>>>,
+}
+
+struct Running {
+    child: Child,
+    address: SocketAddr,
+    monitoring: SocketAddr,
+}
+
+impl Server {
+    /// A server with new data, on any free port.
+    #[track_caller]
+    pub fn start() -> Self {
+        Self::start_with(DataDirectory::new(), "127.0.0.1:0")
+    }
+
+    /// A server on this data, listening here.
+    #[track_caller]
+    pub fn start_with(data: DataDirectory, listen: &str) -> Self {
+        let mut server = Self {
+            data,
+            listen: listen.to_owned(),
+            running: None,
+            whereabouts: Whereabouts::default(),
+            log: Arc::default(),
+        };
+        server.start_again();
+        server
+    }
+
+    /// Starts it on the same data and the same `--listen`, and returns when it is ready.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        assert!(self.running.is_none(), "it runs already");
+        let mut child = binary::command()
+            .args(["--listen", &self.listen])
+            .args(["--monitoring", "127.0.0.1:0"])
+            .arg("--data")
+            .arg(self.data.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        keep_log(child.stderr.take().expect("piped"), self.log.clone());
+        let lines = lines_of(child.stdout.take().expect("piped"));
+
+        let mut printed = Vec::new();
+        let deadline = Deadline::after(PATIENCE);
+        let addresses = loop {
+            let found = (
+                address_in(&printed, "Photinus listens on http://"),
+                address_in(&printed, "Monitoring on http://"),
+            );
+            if let (Some(address), Some(monitoring)) = found {
+                break Some((address, monitoring));
+            }
+            match lines.recv_timeout(deadline.remaining().unwrap_or_default()) {
+                Ok(line) => printed.push(line),
+                Err(_) => break None,
+            }
+        };
+        let Some((address, monitoring)) = addresses else {
+            let _ = child.kill();
+            let status = child.wait();
+            let log = self.log();
+            panic!("the server did not say where it listens ({status:?}): {printed:?}\n{log}");
+        };
+        self.running = Some(Running {
+            child,
+            address,
+            monitoring,
+        });
+        let monitoring = self.monitoring();
+        wait_until("the server to be ready", || {
+            monitoring
+                .try_get("/readyz")
+                .is_ok_and(|reply| reply.status == 200)
+        });
+        self.whereabouts.up(address);
+    }
+
+    /// SIGKILL: the server learns nothing of it.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        self.whereabouts.down();
+        let mut running = self.running.take().expect("it runs");
+        running.child.kill().expect("it is a child of this process");
+        running.child.wait().expect("it is a child of this process");
+    }
+
+    /// Asks it to stop, waits until it has, and demands status 0.
+    #[track_caller]
+    pub fn stop(&mut self, signal: StopSignal) {
+        let status = self.stop_status(signal);
+        assert_eq!(status.code(), Some(0), "after {signal:?}: {status}");
+    }
+
+    fn stop_status(&mut self, signal: StopSignal) -> ExitStatus {
+        self.whereabouts.down();
+        let running = self.running.as_mut().expect("it runs");
+        let number = match signal {
+            StopSignal::Term => Signal::TERM,
+            StopSignal::Int => Signal::INT,
+        };
+        kill_process(Pid::from_child(&running.child), number).expect("it runs");
+        let status = binary::end_within(&mut running.child, Deadline::after(PATIENCE / 2))
+            .unwrap_or_else(|| panic!("still running long after {signal:?}"));
+        self.running = None;
+        status
+    }
+
+    /// Panics if the process has ended.
+    #[track_caller]
+    pub fn assert_running(&mut self) {
+        let running = self.running.as_mut().expect("it was not stopped");
+        let ended = running
+            .child
+            .try_wait()
+            .expect("it is a child of this process");
+        assert!(ended.is_none(), "the server ended: {ended:?}");
+    }
+
+    /// Where its API is.
+    #[track_caller]
+    pub fn address(&self) -> SocketAddr {
+        self.running.as_ref().expect("it runs").address
+    }
+
+    /// Where it is, and where it will be after each restart.
+    pub fn whereabouts(&self) -> Whereabouts {
+        self.whereabouts.clone()
+    }
+
+    /// A client of its API.
+    #[track_caller]
+    pub fn rest(&self) -> Rest {
+        Rest::new(self.address())
+    }
+
+    /// A client of its monitoring port.
+    #[track_caller]
+    pub fn monitoring(&self) -> Rest {
+        Rest::new(self.running.as_ref().expect("it runs").monitoring)
+    }
+
+    /// A new WebSocket at this path and query.
+    #[track_caller]
+    pub fn socket(&self, path: &str) -> Socket {
+        Socket::open(self.address(), path).expect("the upgrade is accepted")
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.data.path().to_owned()
+    }
+
+    /// What it logged so far, over all its lives.
+    pub fn log(&self) -> String {
+        let log = self.log.lock().expect(NOT_POISONED);
+        String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("── what the server logged\n{}──", self.log());
+        }
+    }
+}
+
+/// A port that is free now, and below those that the kernel gives to outgoing connections: nobody takes it
+/// while a server that will come back to it is down.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 8_000).unwrap_or(0);
+    wait_for("a free port", || {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
+    })
+}
+
+fn address_in(lines: &[String], prefix: &str) -> Option<SocketAddr> {
+    lines
+        .iter()
+        .find_map(|line| line.trim().strip_prefix(prefix)?.parse().ok())
+}
+
+/// Reads to the end whatever happens, so that the server never blocks on a full pipe.
+fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+fn keep_log(mut pipe: impl Read + Send + 'static, log: Arc<Mutex<Vec<u8>>>) {
+    std::thread::spawn(move || {
+        let mut chunk = [0; 4096];
+        while let Ok(length @ 1..) = pipe.read(&mut chunk) {
+            log.lock()
+                .expect(NOT_POISONED)
+                .extend_from_slice(&chunk[..length]);
+        }
+    });
+}

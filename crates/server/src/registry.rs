@@ -1,0 +1,37 @@
+//! Which stores and transports are there?
+//!
+//! The only room that names them. One more is a line here and a dependency.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use photinus_contract::TransportPlugin;
+use photinus_contract::store::{Store, StoreError};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The `[store.…]` sections.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StoreSections {
+    /// The embedded database.
+    pub(crate) sqlite: photinus_store_sqlite::Config,
+}
+
+/// Opens the data in this directory. Blocks.
+pub(crate) fn open_store(
+    data: &Path,
+    sections: StoreSections,
+) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(photinus_store_sqlite::SqliteStore::open(
+        data,
+        sections.sqlite,
+    )?))
+}
+
+/// All transports, by their own names.
+pub(crate) fn transports() -> Vec<Box<dyn TransportPlugin>> {
+    vec![Box::new(
+        photinus_transport_websockets::WebSockets::default(),
+    )]
+}

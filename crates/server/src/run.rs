@@ -1,0 +1,162 @@
+//! In which order does everything start and stop?
+//!
+//! ```text
+//!   configuration ─▶ ports taken ─▶ monitoring served ─▶ store ─▶ engine ─▶ transports ─▶ API served
+//!   API drained ─▶ transports ─▶ engine ─▶ store ─▶ monitoring ended
+//! ```
+//!
+//! Ports come before the data, so that a second server on the same ports leaves the data alone.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use photinus_contract::store::Store;
+use photinus_engine::{Engine, Parts};
+
+use crate::config::Settings;
+use crate::listen::{Port, Serving};
+use crate::monitoring::{self, Readiness};
+use crate::registry::{self, StoreSections};
+use crate::signals::{Signal, Signals};
+
+/// Runs the server until it is asked to stop.
+pub(crate) async fn serve(settings: Settings) -> Result<(), String> {
+    let mut signals = Signals::new().map_err(|error| format!("cannot receive signals: {error}"))?;
+    let server = tokio::select! {
+        started = Server::start(settings) => started?,
+        signal = signals.next() => {
+            // What is stored is whole at any time, so there is nothing to wait for.
+            tracing::info!("stopped by {signal} before the start was complete");
+            return Ok(());
+        }
+    };
+    server.announce();
+    let signal = signals.next().await;
+    tracing::info!("stopping because of {signal}; once more ends at once");
+    tokio::select! {
+        stopped = server.stop() => stopped,
+        signal = signals.next() => end_at_once(signal),
+    }
+}
+
+fn end_at_once(signal: Signal) -> ! {
+    tracing::warn!("ended by a second signal, {signal}, before the stop was complete");
+    std::process::exit(signal.status())
+}
+
+struct Server {
+    engine: Engine,
+    api: Serving,
+    monitoring: Serving,
+    readiness: Readiness,
+    api_address: SocketAddr,
+    monitoring_address: SocketAddr,
+    data: PathBuf,
+}
+
+impl Server {
+    async fn start(settings: Settings) -> Result<Self, String> {
+        let api_port = take("[api] listen", "--listen", settings.api.listen)?;
+        let monitoring_port = take(
+            "[monitoring] listen",
+            "--monitoring",
+            settings.monitoring.listen,
+        )?;
+        let (api_address, monitoring_address) = (api_port.address(), monitoring_port.address());
+
+        let readiness = Readiness::default();
+        let monitoring = monitoring_port
+            .serve(
+                monitoring::router(readiness.clone()),
+                settings.monitoring.connections_max,
+            )
+            .map_err(|error| not_listening(monitoring_address, "--monitoring", &error))?;
+
+        let store = open_store(&settings.data, settings.store.clone()).await?;
+        let engine = Engine::start(Parts::new(store, settings.engine.clone()))
+            .await
+            .map_err(|error| error.to_string())?;
+        let api = match serve_api(&engine, api_port, &settings).await {
+            Ok(api) => api,
+            Err(error) => {
+                if let Err(error) = engine.shutdown().await {
+                    tracing::error!(%error, "the engine did not stop cleanly after a failed start");
+                }
+                return Err(error);
+            }
+        };
+        readiness.started(engine.handle());
+        Ok(Self {
+            engine,
+            api,
+            monitoring,
+            readiness,
+            api_address,
+            monitoring_address,
+            data: settings.data,
+        })
+    }
+
+    /// What whoever has started the server waits for. Nobody has to read it.
+    fn announce(&self) {
+        let data = std::path::absolute(&self.data).unwrap_or_else(|_| self.data.clone());
+        let lines = format!(
+            "Photinus listens on http://{}\nMonitoring on http://{}\nData in {}\n",
+            self.api_address,
+            self.monitoring_address,
+            data.display()
+        );
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %self.api_address, "started");
+    }
+
+    async fn stop(self) -> Result<(), String> {
+        self.readiness.stopping();
+        self.api.stop().await;
+        let stopped = self.engine.shutdown().await;
+        self.monitoring.stop().await;
+        stopped.map_err(|error| format!("the data was not closed cleanly: {error}"))?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn serve_api(engine: &Engine, port: Port, settings: &Settings) -> Result<Serving, String> {
+    for plugin in registry::transports() {
+        let name = plugin.name();
+        let section = settings.transports.get(name).cloned().unwrap_or_default();
+        engine
+            .start_transport(&*plugin, section)
+            .await
+            .map_err(|error| format!("transport {name}: {error}"))?;
+    }
+    let address = port.address();
+    let router = photinus_api::router(engine.handle(), settings.api.clone());
+    port.serve(router, settings.api.connections_max)
+        .map_err(|error| not_listening(address, "--listen", &error))
+}
+
+fn take(key: &str, flag: &str, address: SocketAddr) -> Result<Port, String> {
+    Port::take(address).map_err(|error| format!("{key}: {}", not_listening(address, flag, &error)))
+}
+
+fn not_listening(address: SocketAddr, flag: &str, error: &std::io::Error) -> String {
+    format!("cannot listen on {address}: {error}; choose another address with {flag}")
+}
+
+async fn open_store(data: &Path, sections: StoreSections) -> Result<Arc<dyn Store>, String> {
+    let directory = data.to_owned();
+    let opened =
+        tokio::task::spawn_blocking(move || registry::open_store(&directory, sections)).await;
+    match opened {
+        Ok(Ok(store)) => Ok(store),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(format!(
+            "{}: the store failed to open: {panic}",
+            data.display()
+        )),
+    }
+}

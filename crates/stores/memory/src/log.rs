@@ -1,0 +1,248 @@
+//! How are records appended and read?
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use photinus_contract::data::Hash;
+use photinus_contract::id::{DataId, EventId};
+use photinus_contract::record::{NewRecord, ReplyKey};
+use photinus_contract::store::{
+    AppendError, Appended, Group, Log, NamespaceInfo, Page, ReadLimit, StoreError, StoreErrorKind,
+};
+use photinus_contract::{BoxFuture, Data, MessageId, Namespace, Record, Sequence};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::{Durable, MemoryStore};
+
+/// A namespace: its log and its groups.
+#[derive(Clone)]
+pub(crate) struct LogState {
+    pub(crate) info: NamespaceInfo,
+    pub(crate) groups: BTreeMap<Hash, Group>,
+    /// By the sequence of the last event.
+    records: BTreeMap<i64, Arc<Record>>,
+    messages: BTreeMap<MessageId, i64>,
+    keys: BTreeMap<Box<str>, MessageId>,
+}
+
+impl LogState {
+    pub(crate) fn new(info: NamespaceInfo) -> Self {
+        Self {
+            info,
+            groups: BTreeMap::new(),
+            records: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+
+    /// The newest sequence; 0 if there is none.
+    pub(crate) fn head(&self) -> i64 {
+        self.records.last_key_value().map_or(0, |(last, _)| *last)
+    }
+
+    /// The record that holds a message, an event or a value.
+    fn record(&self, part: Uuid) -> Option<&Arc<Record>> {
+        let last = self.messages.get(&MessageId::containing(part))?;
+        let record = self.records.get(last)?;
+        let holds = match (EventId(part).index(), DataId(part).index()) {
+            (Some(event), _) => event < record.content.events.len(),
+            (_, Some(value)) => value < record.content.values.len(),
+            (None, None) => true,
+        };
+        holds.then_some(record)
+    }
+}
+
+impl Log for MemoryStore {
+    fn append(
+        &self,
+        records: Vec<NewRecord>,
+    ) -> BoxFuture<'static, Vec<Result<Appended, AppendError>>> {
+        self.write_each(records, append)
+    }
+
+    fn read(
+        &self,
+        namespace: &Namespace,
+        after: Sequence,
+        limit: ReadLimit,
+    ) -> BoxFuture<'static, Result<Page, StoreError>> {
+        self.read(|durable| {
+            let Some(log) = durable.namespaces.get(namespace) else {
+                return Ok(Page::default());
+            };
+            let mut records = Vec::new();
+            let mut bytes = 0;
+            for record in log.after(after) {
+                bytes += record.content.size();
+                let full = records.len() >= limit.records || bytes > limit.bytes;
+                if full && !records.is_empty() {
+                    return Ok(Page::new(records, true));
+                }
+                records.push(record.clone());
+            }
+            Ok(Page::new(records, false))
+        })
+    }
+
+    fn read_back(
+        &self,
+        namespace: &Namespace,
+        before: Sequence,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
+        self.read(|durable| {
+            let Some(log) = durable.namespaces.get(namespace) else {
+                return Ok(Vec::new());
+            };
+            // Of the records that end at `before` or above, only the lowest can begin below it.
+            let straddling = log
+                .records
+                .range(before.0..)
+                .next()
+                .map(|(_, record)| record)
+                .filter(|record| record.first() < before);
+            let below = log
+                .records
+                .range(..before.0)
+                .rev()
+                .map(|(_, record)| record);
+            Ok(straddling
+                .into_iter()
+                .chain(below)
+                .take(limit)
+                .cloned()
+                .collect())
+        })
+    }
+
+    fn head(&self, namespace: &Namespace) -> BoxFuture<'static, Result<Sequence, StoreError>> {
+        self.read(|durable| Ok(Sequence(durable.head(namespace))))
+    }
+
+    fn record(
+        &self,
+        namespace: &Namespace,
+        part: Uuid,
+    ) -> BoxFuture<'static, Result<Option<Arc<Record>>, StoreError>> {
+        self.read(|durable| {
+            let log = durable.namespaces.get(namespace);
+            Ok(log.and_then(|log| log.record(part)).cloned())
+        })
+    }
+
+    fn value(
+        &self,
+        namespace: &Namespace,
+        id: DataId,
+    ) -> BoxFuture<'static, Result<Option<Data>, StoreError>> {
+        self.read(|durable| {
+            let log = durable.namespaces.get(namespace);
+            match log.and_then(|log| log.record(id.0)).zip(id.index()) {
+                Some((record, part)) => value(record, id, part),
+                None => Ok(None),
+            }
+        })
+    }
+}
+
+impl LogState {
+    fn after(&self, after: Sequence) -> impl Iterator<Item = &Arc<Record>> {
+        self.records
+            .range((Bound::Excluded(after.0), Bound::Unbounded))
+            .map(|(_, record)| record)
+    }
+}
+
+impl Durable {
+    /// The newest sequence of a namespace; 0 if there is none.
+    pub(crate) fn head(&self, namespace: &Namespace) -> i64 {
+        self.namespaces.get(namespace).map_or(0, LogState::head)
+    }
+
+    /// Why a reply must not be appended: its owner was superseded, or it is there already.
+    fn check_reply(&self, reply: &ReplyKey) -> Result<(), AppendError> {
+        if let Some(epoch) = reply.epoch
+            && self.epoch(reply.subscription) != Some(epoch)
+        {
+            return Err(AppendError::Fenced);
+        }
+        match self.replies.get(&reply_place(reply)) {
+            Some(holder) => Err(AppendError::DuplicateReply { holder: *holder }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn append(durable: &mut Durable, record: NewRecord) -> Result<Appended, AppendError> {
+    let content = record.content;
+    if !durable.namespaces.contains_key(&content.namespace) {
+        return Err(AppendError::UnknownNamespace);
+    }
+    if let Some(reply) = &record.reply {
+        durable.check_reply(reply)?;
+    }
+    let log = durable
+        .namespaces
+        .get_mut(&content.namespace)
+        .ok_or(AppendError::UnknownNamespace)?;
+    let key = content.idempotency_key.clone();
+    if let Some(holder) = key.as_ref().and_then(|key| log.keys.get(key)) {
+        return Err(AppendError::DuplicateKey { holder: *holder });
+    }
+    let refused = |what: &str| {
+        let text = format!("message {} {what}", content.id);
+        Err(StoreError::new(StoreErrorKind::Other, text).into())
+    };
+    if content.events.is_empty() {
+        return refused("has no events; at least one is needed");
+    }
+    if log.messages.contains_key(&content.id) {
+        return refused("is in the log already");
+    }
+
+    let (id, last) = (content.id, log.head() + content.events.len() as i64);
+    log.messages.insert(id, last);
+    log.records
+        .insert(last, Arc::new(Record::new(Sequence(last), content)));
+    if let Some(key) = key {
+        log.keys.insert(key, id);
+    }
+    if let Some(reply) = &record.reply {
+        durable.replies.insert(reply_place(reply), id);
+    }
+    Ok(Appended::new(Sequence(last)))
+}
+
+fn reply_place(reply: &ReplyKey) -> (photinus_contract::SubscriptionId, u64, i64) {
+    (reply.subscription, reply.generation, reply.event.0)
+}
+
+fn value(record: &Record, id: DataId, part: usize) -> Result<Option<Data>, StoreError> {
+    let content = &record.content;
+    let Some(value) = content.values.get(part) else {
+        return Ok(None);
+    };
+    let damaged = |what: &str| {
+        let text = format!("value {id} of namespace {} {what}", content.namespace);
+        StoreError::new(StoreErrorKind::Corrupt, text)
+    };
+    let json = value.json.as_deref().unwrap_or_default();
+    let json: Box<RawValue> = serde_json::from_slice(json).map_err(|_| damaged("is not JSON"))?;
+    let reference = content
+        .data_refs()
+        .into_iter()
+        .find(|reference| reference.id == id)
+        .ok_or_else(|| damaged("is not named by its message"))?;
+    Ok(Some(Data::new(
+        id,
+        value.validator,
+        content.namespace.clone(),
+        reference.hash,
+        content.created,
+        json,
+    )))
+}

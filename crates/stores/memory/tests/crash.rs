@@ -1,0 +1,123 @@
+//! Does a crash lose what was not durable, and nothing else?
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+mod suite;
+
+use std::task::{Context, Poll, Waker};
+
+use photinus_contract::store::{
+    AppendError, Log, Namespaces, OffsetWrite, Offsets, Start, Store, StoreError, StoreErrorKind,
+    Subscriptions,
+};
+use photinus_contract::{BoxFuture, Sequence};
+use photinus_store_memory::MemoryStore;
+use suite::*;
+
+/// The answer, if it is there.
+fn answer<T>(wait: &mut BoxFuture<'static, T>) -> Option<T> {
+    match wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
+}
+
+#[tokio::test]
+async fn a_held_write_is_neither_visible_nor_answered() {
+    let store = MemoryStore::new();
+    let ns = with_namespace(&store, "ns").await;
+    store.hold_writes();
+    let mut first = store.append(vec![record(&ns, 1, &["t"], &[])]);
+    let mut second = store.append(vec![
+        record(&ns, 2, &["t"], &[]),
+        record(&ns, 3, &["t"], &[]),
+    ]);
+    assert_eq!(store.held_writes(), 3);
+    assert!(answer(&mut first).is_none());
+    assert_eq!(sequences(&store, &ns, 0).await, NONE);
+    assert_eq!(store.release(2), 2);
+    assert!(answer(&mut first).is_some());
+    assert!(answer(&mut second).is_none(), "one of its records is held");
+    assert_eq!(sequences(&store, &ns, 0).await, [1, 2]);
+    store.release_all();
+    assert!(answer(&mut second).is_some());
+    fill(&store, &ns, 4, 1).await;
+    assert_eq!(sequences(&store, &ns, 0).await, [1, 2, 3, 4]);
+    assert_eq!(store.release(9), 0);
+}
+
+#[tokio::test]
+async fn a_crash_keeps_what_was_durable() {
+    let store = MemoryStore::new();
+    let ns = with_namespace(&store, "ns").await;
+    fill(&store, &ns, 1, 2).await;
+    store.hold_writes();
+    let lost = store.append(vec![record(&ns, 3, &["t"], &[])]);
+    let after = store.crash();
+    let Err(AppendError::Store(error)) = lost.await.remove(0) else {
+        panic!("a lost write was answered");
+    };
+    assert_eq!(error.kind(), StoreErrorKind::Closed);
+    assert_eq!(sequences(&after, &ns, 0).await, [1, 2]);
+    // What still runs on the old handle reaches nothing.
+    let zombie = store.append(vec![record(&ns, 4, &["t"], &[])]).await;
+    assert!(zombie[0].is_err());
+    assert!(store.head(&ns).await.is_err());
+    fill(&after, &ns, 5, 1).await;
+    assert_eq!(sequences(&after, &ns, 0).await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_crash_can_come_between_the_write_and_its_answer() {
+    let store = MemoryStore::new();
+    let ns = with_namespace(&store, "ns").await;
+    store.hold_writes();
+    let untold = store.append(vec![keyed(&ns, 1, "k"), keyed(&ns, 2, "l")]);
+    let after = store.crash_after(1);
+    assert!(untold.await.iter().all(Result::is_err));
+    let holder = message(1);
+    assert_eq!(
+        append_one(&after, keyed(&ns, 3, "k")).await,
+        Err(AppendError::DuplicateKey { holder })
+    );
+    assert_eq!(
+        append_one(&after, keyed(&ns, 4, "l")).await,
+        Ok(Sequence(2))
+    );
+}
+
+#[tokio::test]
+async fn engines_that_share_a_store_fence_each_other() {
+    let store = MemoryStore::new();
+    let other = store.clone();
+    let ns = with_namespace(&store, "ns").await;
+    fill(&store, &ns, 1, 5).await;
+    let wanted = subscription(&ns, 1, "app");
+    store
+        .create_subscription(wanted, Start::Oldest)
+        .await
+        .unwrap();
+    let id = subscription_id(1);
+    let first = store.claim(id).await.unwrap().unwrap();
+    let second = other.claim(id).await.unwrap().unwrap();
+    let write = |epoch| vec![OffsetWrite::new(id, epoch, Sequence(3))];
+    assert!(store.commit(write(first.epoch)).await[0].is_err());
+    assert!(other.commit(write(second.epoch)).await[0].is_ok());
+    // One of them may end without the other.
+    store.close().await.unwrap();
+    assert!(store.head(&ns).await.is_err());
+    assert_eq!(other.head(&ns).await, Ok(Sequence(5)));
+}
+
+#[tokio::test]
+async fn failing_writes_do_nothing_and_end() {
+    let store = MemoryStore::new();
+    let ns = with_namespace(&store, "ns").await;
+    let full = StoreError::new(StoreErrorKind::Full, "as the test asked");
+    store.fail_writes(Some(full.clone()));
+    let refused = append_one(&store, record(&ns, 1, &["t"], &[])).await;
+    assert_eq!(refused, Err(AppendError::Store(full)));
+    assert_eq!(store.namespaces().await.unwrap().len(), 1);
+    store.fail_writes(None);
+    fill(&store, &ns, 1, 1).await;
+    assert_eq!(sequences(&store, &ns, 0).await, [1]);
+}

@@ -1,0 +1,145 @@
+//! How is one record appended, whole or not at all?
+
+use photinus_contract::record::{NewRecord, ReplyKey};
+use photinus_contract::store::{AppendError, Appended};
+use photinus_contract::{MessageId, Sequence};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::row::{self, SEQUENCE_MAX, position};
+use crate::step::Step;
+
+/// Appends a record with its keys, or nothing of it.
+pub(crate) fn append(
+    step: &mut Step<'_>,
+    record: &NewRecord,
+) -> Result<Result<Appended, AppendError>, Error> {
+    let content = &record.content;
+    let Some(namespace) = step.namespace(&content.namespace) else {
+        return Ok(Err(AppendError::UnknownNamespace));
+    };
+    if let Some(reply) = &record.reply
+        && let Some(error) = check_reply(step.connection, reply)?
+    {
+        return Ok(Err(error));
+    }
+    let row = row::encode(content, step.place.config.inline_value_max)?;
+    if record.reply.is_none() && row.large.is_empty() {
+        // One statement is whole by itself.
+        return insert(step, namespace, record, &row);
+    }
+    step.whole(|step| insert(step, namespace, record, &row))
+}
+
+fn insert(
+    step: &mut Step<'_>,
+    namespace: i64,
+    record: &NewRecord,
+    row: &row::Encoded<'_>,
+) -> Result<Result<Appended, AppendError>, Error> {
+    let content = &record.content;
+    let connection = step.connection;
+    let last = step.head(namespace)? + content.events.len() as i64;
+    if last > SEQUENCE_MAX {
+        return Err(Error::Refused(format!(
+            "the log of namespace {} is full: sequences end at {SEQUENCE_MAX}",
+            content.namespace
+        )));
+    }
+    let pos = position(namespace, last);
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO log (pos, id, kind, created, topics, tag, author, grp, correlator, key, \
+             message_start, message_len, events, data, validators) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            pos,
+            content.id.0.as_bytes(),
+            row.kind,
+            content.created.as_nanos(),
+            row.topics,
+            content.tag,
+            content.author,
+            content.group,
+            content.correlator.as_ref().map(Uuid::as_bytes),
+            content.idempotency_key,
+            content.message.start as i64,
+            content.message.len() as i64,
+            row.events,
+            row.data,
+            row.validators,
+        ])?;
+    if inserted == 0 {
+        return match key_holder(connection, namespace, content.idempotency_key.as_deref())? {
+            Some(holder) => Ok(Err(AppendError::DuplicateKey { holder })),
+            None => Err(Error::Refused(format!(
+                "a message with the id {} is in the log already",
+                content.id
+            ))),
+        };
+    }
+    for (part, json) in &row.large {
+        connection
+            .prepare_cached("INSERT INTO large_values (pos, part, json) VALUES (?1, ?2, ?3)")?
+            .execute(params![pos, part, &json[..]])?;
+    }
+    if let Some(reply) = &record.reply {
+        connection
+            .prepare_cached(
+                "INSERT INTO replies (subscription, generation, event, message) \
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                reply.subscription.0.as_bytes(),
+                reply.generation as i64,
+                reply.event.0,
+                content.id.0.as_bytes(),
+            ])?;
+    }
+    step.advance(namespace, last);
+    Ok(Ok(Appended::new(Sequence(last))))
+}
+
+/// Why a reply must not be appended: its owner was superseded, or it is there already.
+fn check_reply(connection: &Connection, reply: &ReplyKey) -> Result<Option<AppendError>, Error> {
+    if let Some(epoch) = reply.epoch {
+        let current = crate::offsets::epoch(connection, reply.subscription)?;
+        if current != Some(epoch) {
+            return Ok(Some(AppendError::Fenced));
+        }
+    }
+    let holder = connection
+        .prepare_cached(
+            "SELECT message FROM replies WHERE subscription = ?1 AND generation = ?2 AND event = ?3",
+        )?
+        .query_row(
+            params![
+                reply.subscription.0.as_bytes(),
+                reply.generation as i64,
+                reply.event.0
+            ],
+            message_id,
+        )
+        .optional()?;
+    Ok(holder.map(|holder| AppendError::DuplicateReply { holder }))
+}
+
+fn key_holder(
+    connection: &Connection,
+    namespace: i64,
+    key: Option<&str>,
+) -> Result<Option<MessageId>, Error> {
+    let Some(key) = key else { return Ok(None) };
+    let holder = connection
+        .prepare_cached("SELECT id FROM log WHERE pos >> 40 = ?1 AND key = ?2")?
+        .query_row(params![namespace, key], message_id)
+        .optional()?;
+    Ok(holder)
+}
+
+fn message_id(row: &Row<'_>) -> rusqlite::Result<MessageId> {
+    row.get(0).map(|id| MessageId(Uuid::from_bytes(id)))
+}

@@ -1,0 +1,126 @@
+//! Which namespaces are there, and which groups in them?
+
+use std::collections::BTreeMap;
+
+use photinus_contract::data::Hash;
+use photinus_contract::store::{
+    CreateNamespaceError, Group, NamespaceInfo, Namespaces, StoreError,
+};
+use photinus_contract::{BoxFuture, Namespace, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::value::RawValue;
+
+use crate::SqliteStore;
+use crate::error::Error;
+use crate::row::NAMESPACE_MAX;
+
+impl Namespaces for SqliteStore {
+    fn create_namespace(
+        &self,
+        namespace: NamespaceInfo,
+    ) -> BoxFuture<'static, Result<(), CreateNamespaceError>> {
+        self.queue.write_one(move |step| {
+            if step.namespace(&namespace.name).is_some() {
+                return Ok(Err(CreateNamespaceError::Exists));
+            }
+            let number: i64 = step
+                .connection
+                .prepare_cached(
+                    "INSERT INTO namespaces (name, description, created) VALUES (?1, ?2, ?3) \
+                     RETURNING number",
+                )?
+                .query_row(
+                    params![
+                        namespace.name.as_str(),
+                        namespace.description,
+                        namespace.created.as_nanos()
+                    ],
+                    |row| row.get(0),
+                )?;
+            if number > NAMESPACE_MAX {
+                return Err(Error::Refused(format!(
+                    "there are {NAMESPACE_MAX} namespaces, and no more are possible"
+                )));
+            }
+            step.namespace_created(namespace.name, number);
+            Ok(Ok(()))
+        })
+    }
+
+    fn namespaces(&self) -> BoxFuture<'static, Result<Vec<NamespaceInfo>, StoreError>> {
+        self.readers.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT name, description, created FROM namespaces ORDER BY name",
+            )?;
+            let rows = statement.query_map([], |row| {
+                Ok(NamespaceInfo::new(
+                    Namespace::new(row.get::<_, String>(0)?),
+                    row.get::<_, String>(1)?,
+                    Timestamp::from_nanos(row.get(2)?),
+                ))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn put_group(&self, group: Group) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.queue.write_one(move |step| {
+            let Some(namespace) = step.namespace(&group.namespace) else {
+                return Err(Error::Refused(format!(
+                    "group {} belongs to namespace {}, which does not exist",
+                    group.hash, group.namespace
+                )));
+            };
+            step.connection
+                .prepare_cached(
+                    "INSERT INTO groups (namespace, hash, definition, created) \
+                     VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![
+                    namespace,
+                    group.hash.0,
+                    group.definition.get(),
+                    group.created.as_nanos()
+                ])?;
+            Ok(Ok(()))
+        })
+    }
+
+    fn group(
+        &self,
+        namespace: &Namespace,
+        hash: Hash,
+    ) -> BoxFuture<'static, Result<Option<Group>, StoreError>> {
+        let Some(number) = self.namespace(namespace) else {
+            return Box::pin(async { Ok(None) });
+        };
+        let namespace = namespace.clone();
+        self.readers.read(move |connection| {
+            let found: Option<(String, i64)> = connection
+                .prepare_cached(
+                    "SELECT definition, created FROM groups WHERE namespace = ?1 AND hash = ?2",
+                )?
+                .query_row(params![number, hash.0], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()?;
+            let Some((definition, created)) = found else {
+                return Ok(None);
+            };
+            let definition = RawValue::from_string(definition).map_err(|error| {
+                Error::damaged(format!("group {hash} of namespace {namespace}: {error}"))
+            })?;
+            let created = Timestamp::from_nanos(created);
+            Ok(Some(Group::new(namespace, hash, definition, created)))
+        })
+    }
+}
+
+/// The numbers of all namespaces.
+pub(crate) fn numbers(connection: &Connection) -> Result<BTreeMap<Namespace, i64>, Error> {
+    let mut statement = connection.prepare("SELECT name, number FROM namespaces")?;
+    let rows = statement.query_map([], |row| {
+        Ok((Namespace::new(row.get::<_, String>(0)?), row.get(1)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

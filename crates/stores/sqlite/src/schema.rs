@@ -1,0 +1,212 @@
+//! How is the database opened, and brought to the layout that this version knows?
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use photinus_contract::store::{StoreError, StoreErrorKind};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::config::{Config, Synchronous};
+use crate::error::Error;
+use crate::lock::inaccessible;
+
+/// The database in the data directory. SQLite keeps `-wal` and `-shm` files beside it.
+pub(crate) const FILE: &str = "photinus.db";
+/// Says that a database is ours: "PHOT".
+const APPLICATION_ID: i32 = 0x5048_4F54;
+/// Bytes of a page; fixed when the database is created.
+const PAGE_BYTES: u32 = 4096;
+/// How long a statement waits for a lock that a stranger holds, such as a tool that makes a copy.
+const STRANGER_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The layouts, each made from the one before. `user_version` counts those that were applied.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];
+
+/// The data directory: where it is, and the connections to what is in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) directory: PathBuf,
+    pub(crate) config: Config,
+}
+
+impl Place {
+    /// Creates the directory if it is not there.
+    pub(crate) fn make(directory: &Path, config: &Config) -> Result<Self, StoreError> {
+        if !directory.is_dir() {
+            fs::create_dir_all(directory)
+                .map_err(|error| inaccessible(directory, "create", &error))?;
+            if let Some(parent) = directory.parent() {
+                sync_directory(parent);
+            }
+        }
+        Ok(Self {
+            directory: directory.to_owned(),
+            config: config.clone(),
+        })
+    }
+
+    /// Makes the database if there is none, and brings an older one to the newest layout. Does not touch
+    /// one that is newer, or not ours.
+    pub(crate) fn prepare(&self) -> Result<(), StoreError> {
+        let path = self.directory.join(FILE);
+        let is_new = match fs::metadata(&path) {
+            Ok(metadata) => metadata.len() == 0,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+            Err(error) => return Err(inaccessible(&path, "read", &error)),
+        };
+        if !is_new {
+            self.inspect(&path)?;
+        }
+        let connection = self.writing()?;
+        migrate(&connection).map_err(|error| error.at(&self.directory))?;
+        if is_new {
+            // SQLite syncs the files; the name of a new one is only safe with its directory.
+            sync_directory(&self.directory);
+        }
+        Ok(())
+    }
+
+    /// Looks at a database without changing it.
+    fn inspect(&self, path: &Path) -> Result<(), StoreError> {
+        let look = || -> Result<(i32, i32, bool), Error> {
+            let connection =
+                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | NO_MUTEX)?;
+            connection.busy_timeout(STRANGER_WAIT)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+            let empty = connection.query_row(
+                "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)",
+                [],
+                |row| row.get(0),
+            )?;
+            Ok((pragma("application_id")?, pragma("user_version")?, empty))
+        };
+        let (application, version, empty) = look().map_err(|error| error.at(path))?;
+        let known = MIGRATIONS.len();
+        if application != APPLICATION_ID && !empty {
+            return Err(StoreError::new(
+                StoreErrorKind::Corrupt,
+                format!(
+                    "{} is a SQLite database, but not one of Photinus: name another data directory",
+                    path.display()
+                ),
+            ));
+        }
+        if usize::try_from(version).is_ok_and(|version| version > known) {
+            return Err(StoreError::new(
+                StoreErrorKind::Newer,
+                format!(
+                    "{} has layout {version}, and this version of Photinus knows layouts up to {known}: start the version that wrote it, or a later one",
+                    path.display()
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// A connection that writes. Nothing is checkpointed by it.
+    pub(crate) fn writing(&self) -> Result<Connection, StoreError> {
+        let open = || -> Result<Connection, Error> {
+            let connection = Connection::open_with_flags(
+                self.directory.join(FILE),
+                OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | NO_MUTEX,
+            )?;
+            connection.busy_timeout(STRANGER_WAIT)?;
+            connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            connection.pragma_update(None, "cache_size", self.cache_kib())?;
+            connection.pragma_update(
+                None,
+                "synchronous",
+                match self.config.synchronous {
+                    Synchronous::Full => "full",
+                    Synchronous::Normal => "normal",
+                },
+            )?;
+            // What a burst made of the write-ahead file is given back when it begins anew.
+            let pages = u64::from(self.config.checkpoint_pages.get()) * 2;
+            connection.pragma_update(
+                None,
+                "journal_size_limit",
+                as_pragma(pages * u64::from(PAGE_BYTES)),
+            )?;
+            if let Some(bytes) = self.config.database_bytes_max {
+                limit_pages(&connection, bytes.get() / u64::from(PAGE_BYTES))?;
+            }
+            Ok(connection)
+        };
+        open().map_err(|error| error.at(&self.directory))
+    }
+
+    /// A connection that only reads.
+    pub(crate) fn reading(&self) -> Result<Connection, StoreError> {
+        let open = || -> Result<Connection, Error> {
+            let connection = Connection::open_with_flags(
+                self.directory.join(FILE),
+                OpenFlags::SQLITE_OPEN_READ_ONLY | NO_MUTEX,
+            )?;
+            connection.busy_timeout(STRANGER_WAIT)?;
+            connection.pragma_update(None, "cache_size", self.cache_kib())?;
+            connection.pragma_update(None, "mmap_size", as_pragma(self.config.mmap_bytes))?;
+            connection.set_prepared_statement_cache_capacity(32);
+            Ok(connection)
+        };
+        open().map_err(|error| error.at(&self.directory))
+    }
+
+    /// The file of the database. Closing it takes away the locks that SQLite holds on it in this process, so it
+    /// has to outlive every connection.
+    pub(crate) fn file(&self) -> Result<File, StoreError> {
+        let path = self.directory.join(FILE);
+        File::open(&path).map_err(|error| inaccessible(&path, "open", &error))
+    }
+
+    /// Negative, so that SQLite reads it as KiB and not as pages.
+    fn cache_kib(&self) -> i64 {
+        -as_pragma(self.config.cache_bytes / 1024)
+    }
+}
+
+/// Each connection is used by one thread at a time.
+const NO_MUTEX: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+
+/// The database does not grow beyond so many pages.
+pub(crate) fn limit_pages(connection: &Connection, pages: u64) -> Result<(), Error> {
+    let pages = pages.clamp(1, u64::from(u32::MAX - 1));
+    connection.pragma_update_and_check(None, "max_page_count", as_pragma(pages), |_| Ok(()))?;
+    Ok(())
+}
+
+fn as_pragma(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Applies what is missing, each migration whole or not at all.
+fn migrate(connection: &Connection) -> Result<(), Error> {
+    let applied: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let applied = usize::try_from(applied)
+        .map_err(|_| Error::damaged(format!("the layout has the impossible number {applied}")))?;
+    for (number, sql) in MIGRATIONS.iter().enumerate().skip(applied) {
+        let version = number + 1;
+        let script = format!(
+            "BEGIN IMMEDIATE;\n{sql}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {version};\nCOMMIT;"
+        );
+        if let Err(error) = connection.execute_batch(&script) {
+            if !connection.is_autocommit() {
+                // The first error is the one to tell; what is open ends with the connection anyway.
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+/// Makes the names in a directory durable. Not every platform can; those that cannot do not need it.
+fn sync_directory(directory: &Path) {
+    if let Err(error) = File::open(directory).and_then(|directory| directory.sync_all()) {
+        tracing::debug!(directory = %directory.display(), %error, "the directory was not synced");
+    }
+}

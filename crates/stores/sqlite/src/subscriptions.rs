@@ -1,0 +1,122 @@
+//! Where are durable subscriptions kept?
+
+use photinus_contract::store::{
+    CreateSubscriptionError, OffsetRecord, Start, StoreError, Subscriptions,
+};
+use photinus_contract::{BoxFuture, Subscription, SubscriptionId};
+use rusqlite::params;
+
+use crate::SqliteStore;
+use crate::error::Error;
+use crate::offsets;
+
+impl Subscriptions for SqliteStore {
+    fn create_subscription(
+        &self,
+        mut subscription: Subscription,
+        start: Start,
+    ) -> BoxFuture<'static, Result<Subscription, CreateSubscriptionError>> {
+        self.queue.write_one(move |step| {
+            let Some(namespace) = step.namespace(&subscription.namespace) else {
+                return Ok(Err(CreateSubscriptionError::UnknownNamespace));
+            };
+            let taken: bool = step
+                .connection
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM subscriptions WHERE namespace = ?1 AND name = ?2)",
+                )?
+                .query_row(params![namespace, &*subscription.name], |row| row.get(0))?;
+            if taken {
+                return Ok(Err(CreateSubscriptionError::Exists));
+            }
+            let offset = offsets::resolve(step, namespace, start)?;
+            subscription.options.first_event = Some(offset.to_string());
+            step.connection
+                .prepare_cached(
+                    "INSERT INTO subscriptions (id, namespace, name, definition) \
+                     VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![
+                    subscription.id.0.as_bytes(),
+                    namespace,
+                    &*subscription.name,
+                    definition(&subscription)?
+                ])?;
+            let record = OffsetRecord::new(offset, 0, 0);
+            offsets::insert(step.connection, subscription.id, namespace, &record)?;
+            Ok(Ok(subscription))
+        })
+    }
+
+    fn update_subscription(
+        &self,
+        subscription: Subscription,
+    ) -> BoxFuture<'static, Result<bool, StoreError>> {
+        self.queue.write_one(move |step| {
+            let Some(namespace) = step.namespace(&subscription.namespace) else {
+                return Ok(Ok(false));
+            };
+            let changed = step
+                .connection
+                .prepare_cached(
+                    "UPDATE subscriptions SET name = ?3, definition = ?4 \
+                     WHERE id = ?1 AND namespace = ?2",
+                )?
+                .execute(params![
+                    subscription.id.0.as_bytes(),
+                    namespace,
+                    &*subscription.name,
+                    definition(&subscription)?
+                ])?;
+            if changed > 0 {
+                offsets::raise_epoch(step.connection, subscription.id)?;
+            }
+            Ok(Ok(changed > 0))
+        })
+    }
+
+    fn delete_subscription(
+        &self,
+        id: SubscriptionId,
+    ) -> BoxFuture<'static, Result<bool, StoreError>> {
+        self.queue.write_one(move |step| {
+            let delete = |sql| -> Result<usize, Error> {
+                let mut statement = step.connection.prepare_cached(sql)?;
+                Ok(statement.execute([id.0.as_bytes()])?)
+            };
+            // The keys of replies go also where an ephemeral subscription has left them.
+            delete("DELETE FROM replies WHERE subscription = ?1")?;
+            delete("DELETE FROM parked WHERE subscription = ?1")?;
+            delete("DELETE FROM offsets WHERE subscription = ?1")?;
+            let deleted = delete("DELETE FROM subscriptions WHERE id = ?1")?;
+            Ok(Ok(deleted > 0))
+        })
+    }
+
+    fn subscriptions(&self) -> BoxFuture<'static, Result<Vec<Subscription>, StoreError>> {
+        self.readers.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT definition, number FROM subscriptions ORDER BY number")?;
+            let mut rows = statement.query([])?;
+            let mut subscriptions = Vec::new();
+            while let Some(row) = rows.next()? {
+                let definition = row.get_ref(0)?.as_bytes().unwrap_or_default();
+                let subscription = serde_json::from_slice(definition).map_err(|error| {
+                    let number: i64 = row.get(1).unwrap_or_default();
+                    Error::damaged(format!("subscription number {number}: {error}"))
+                })?;
+                subscriptions.push(subscription);
+            }
+            Ok(subscriptions)
+        })
+    }
+}
+
+fn definition(subscription: &Subscription) -> Result<String, Error> {
+    serde_json::to_string(subscription).map_err(|error| {
+        Error::Refused(format!(
+            "subscription {} cannot be written as JSON: {error}",
+            subscription.id
+        ))
+    })
+}

@@ -1,0 +1,58 @@
+//! What does an operator see?
+
+use photinus_contract::{SubscriptionFilter, Timestamp};
+use serde::Serialize;
+
+use crate::connection::Connection;
+
+/// One start of a connection, also one that failed or that waits for its subscription to be created.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Started {
+    pub(crate) start_time: Timestamp,
+    pub(crate) ephemeral: bool,
+    pub(crate) namespace: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) name: String,
+    /// As the start gave it; the stored subscription may have another one.
+    pub(crate) filter: SubscriptionFilter,
+}
+
+/// The body of `GET /api/v1/websockets`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    pub(crate) enabled: bool,
+    pub(crate) connections: Vec<ConnectionStatus>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConnectionStatus {
+    id: String,
+    remote_address: String,
+    user_agent: String,
+    subscriptions: Vec<Started>,
+}
+
+impl From<&Connection> for ConnectionStatus {
+    fn from(connection: &Connection) -> Self {
+        Self {
+            id: connection.id.to_string(),
+            remote_address: connection.remote_address.clone(),
+            user_agent: connection.user_agent.clone(),
+            subscriptions: connection.lock().starts.clone(),
+        }
+    }
+}
+
+/// The time of a start, which is shown and decides nothing.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engine's clock is not in the contract, and this time is only shown"
+)]
+pub(crate) fn now() -> Timestamp {
+    let elapsed = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_nanos(i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX))
+}
