@@ -15,9 +15,9 @@
 
 mod answers;
 mod deliveries;
+mod vocabulary;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use photinus_contract::store::OffsetRecord;
 use photinus_contract::{ConnectionId, MessageInput, Sequence, VoidReason};
@@ -25,184 +25,12 @@ use photinus_contract::{ConnectionId, MessageInput, Sequence, VoidReason};
 use crate::connections::Connections;
 use crate::instant::Instant;
 use crate::position::{Position, Progress, Unsaved};
-use crate::retry::RetrySchedule;
 use crate::window::{SlotState, Window};
+
+pub use self::vocabulary::{Action, DispatcherConfig, Input, Item, Room, Taken, Verdict};
 
 /// Most events above the offset that can be settled for good; then the subscription waits for the gap.
 pub const SETTLED_SPAN_MAX: usize = 65_536;
-
-/// How a dispatcher behaves. Constant for its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DispatcherConfig {
-    /// How many events more than one may be in flight; of a batch subscription the size of a batch.
-    pub read_ahead: u16,
-    /// Set for batches: how long one waits to fill.
-    pub batch_timeout: Option<Duration>,
-    /// How long the application has for its answer.
-    pub ack_timeout: Option<Duration>,
-    /// Most bytes of events in the window. One event always passes.
-    pub window_bytes_max: usize,
-    /// The delays after failures.
-    pub retry: RetrySchedule,
-    /// Spreads the delays of different subscriptions.
-    pub seed: u64,
-}
-
-/// What a dispatcher is told.
-#[derive(Clone, Debug)]
-pub enum Input<E> {
-    /// The matching events after what was read so far, in order, each with its size in bytes. Everything up
-    /// to `through` was looked at.
-    Events {
-        /// The matching events.
-        events: Vec<(Sequence, usize, E)>,
-        /// How far was looked.
-        through: Sequence,
-    },
-    /// A connection wants the subscription.
-    Connect(ConnectionId),
-    /// A connection is gone.
-    Disconnect(ConnectionId),
-    /// A connection works.
-    Up(ConnectionId),
-    /// A connection does not work for now.
-    Down(ConnectionId),
-    /// A connection that was busy can take more.
-    Ready(ConnectionId),
-    /// A delivery or batch was not simply taken.
-    HandedOver {
-        /// The number of the delivery or batch.
-        number: u64,
-        /// What became of it.
-        taken: Taken,
-    },
-    /// The application answered.
-    Answer {
-        /// Over this connection.
-        connection: ConnectionId,
-        /// The delivery or batch.
-        number: u64,
-        /// What it said, of a batch about the events that `items` does not name.
-        verdict: Verdict,
-        /// Of a batch, verdicts about single events, by their numbers.
-        items: Vec<(u64, Verdict)>,
-    },
-    /// A reply or a parked entry was written, or could not be.
-    Written {
-        /// The number of the delivery.
-        number: u64,
-        /// Whether it is durable.
-        stored: bool,
-    },
-    /// Ends a pause.
-    Resume,
-    /// Time has passed.
-    Timeout,
-    /// The subscription is changed, moved or deleted: this dispatcher ends.
-    Close,
-}
-
-/// What became of a hand-over that was not simply taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Taken {
-    /// Not attempted; the connection says when it is ready.
-    Busy,
-    /// Not attempted; the connection is gone.
-    Closed,
-    /// Attempted in vain.
-    Failed,
-}
-
-/// What an application says about a delivery.
-#[derive(Clone, Debug)]
-pub enum Verdict {
-    /// It has the event; the reply, if any, is to be published first.
-    Acknowledge(Option<Box<MessageInput>>),
-    /// Again, with everything since the offset.
-    Retry {
-        /// When; by the schedule if absent.
-        delay: Option<Duration>,
-        /// Whether it is a failed attempt.
-        counted: bool,
-    },
-    /// Set it aside and go on.
-    Park {
-        /// Why.
-        reason: String,
-    },
-    /// Go on without it.
-    Skip,
-    /// Deliver nothing until then, or until resumed.
-    Pause(Option<Instant>),
-}
-
-/// What a dispatcher wants done.
-#[derive(Clone, Debug)]
-pub enum Action<E> {
-    /// Hand over one event.
-    Deliver {
-        /// To this connection.
-        connection: ConnectionId,
-        /// The event and its numbers.
-        item: Item<E>,
-    },
-    /// Hand over a batch.
-    DeliverBatch {
-        /// To this connection.
-        connection: ConnectionId,
-        /// The number of the batch.
-        number: u64,
-        /// Its events, in order.
-        items: Vec<Item<E>>,
-    },
-    /// Publish a reply, once, then say [`Input::Written`].
-    Reply {
-        /// The delivery that was answered, and its event.
-        item: Item<E>,
-        /// The reply.
-        reply: Box<MessageInput>,
-    },
-    /// Write a parked entry, then say [`Input::Written`].
-    Park {
-        /// The delivery that was answered, and its event.
-        item: Item<E>,
-        /// Why.
-        reason: String,
-    },
-    /// Tell the transport that a delivery or batch is no longer current.
-    Void {
-        /// The connection that has it.
-        connection: ConnectionId,
-        /// Its number.
-        number: u64,
-        /// Why.
-        reason: VoidReason,
-    },
-}
-
-/// One event of an [`Action`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Item<E> {
-    /// The number of its delivery.
-    pub number: u64,
-    /// Its place in the log.
-    pub sequence: Sequence,
-    /// 1 and its counted failures.
-    pub attempt: u32,
-    /// What the engine gave.
-    pub event: E,
-}
-
-/// How much more a dispatcher can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// Everything up to here was read.
-    pub after: Sequence,
-    /// Matching events.
-    pub events: usize,
-    /// Bytes of them; the first one may be larger if the window is empty.
-    pub bytes: usize,
-}
 
 /// One active subscription. See the picture above.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

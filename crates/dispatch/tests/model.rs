@@ -29,11 +29,14 @@ impl Model {
     }
 
     fn offset(&self) -> i64 {
-        self.unsettled().next().map_or(self.read_to, |event| event - 1)
+        self.unsettled()
+            .next()
+            .map_or(self.read_to, |event| event - 1)
     }
 
     fn next(&self) -> Option<i64> {
-        self.unsettled().find(|event| !self.in_flight.contains(event))
+        self.unsettled()
+            .find(|event| !self.in_flight.contains(event))
     }
 
     fn rewind(&mut self) {
@@ -83,7 +86,10 @@ fn config(read_ahead: u16) -> DispatcherConfig {
         batch_timeout: None,
         ack_timeout: None,
         window_bytes_max: 1_000,
-        retry: RetrySchedule { initial: Duration::ZERO, ..RetrySchedule::default() },
+        retry: RetrySchedule {
+            initial: Duration::ZERO,
+            ..RetrySchedule::default()
+        },
         seed: 0,
     }
 }
@@ -209,23 +215,41 @@ proptest! {
 #[test]
 fn a_window_is_bounded_by_bytes_and_one_event_always_passes() {
     let now = Instant::default();
-    let config = DispatcherConfig { window_bytes_max: 100, ..config(1_000) };
+    let config = DispatcherConfig {
+        window_bytes_max: 100,
+        ..config(1_000)
+    };
     let mut dispatcher = Dispatcher::new(config, &OffsetRecord::new(Sequence(0), 1, 0));
-    assert!(dispatcher.room().is_none(), "without a connection nothing is read");
+    assert!(
+        dispatcher.room().is_none(),
+        "without a connection nothing is read"
+    );
     dispatcher.handle(now, Input::Connect(ConnectionId::new("a")));
     let feed = |dispatcher: &mut Dispatcher<i64>, sequence: i64, bytes: usize| {
         let events = vec![(Sequence(sequence), bytes, sequence)];
-        dispatcher.handle(now, Input::Events { events, through: Sequence(sequence) });
+        dispatcher.handle(
+            now,
+            Input::Events {
+                events,
+                through: Sequence(sequence),
+            },
+        );
     };
     feed(&mut dispatcher, 1, 60);
-    assert_eq!(dispatcher.room().map(|room| (room.events, room.bytes)), Some((1_000, 40)));
+    assert_eq!(
+        dispatcher.room().map(|room| (room.events, room.bytes)),
+        Some((1_000, 40))
+    );
     feed(&mut dispatcher, 2, 60);
     assert!(dispatcher.room().is_none());
     let mut dispatcher = Dispatcher::new(config, &OffsetRecord::new(Sequence(0), 1, 0));
     dispatcher.handle(now, Input::Connect(ConnectionId::new("a")));
     feed(&mut dispatcher, 1, 100_000);
     assert!(dispatcher.room().is_none());
-    assert!(matches!(dispatcher.poll_action(now), Some(Action::Deliver { .. })));
+    assert!(matches!(
+        dispatcher.poll_action(now),
+        Some(Action::Deliver { .. })
+    ));
 }
 
 #[test]
@@ -234,11 +258,23 @@ fn events_that_do_not_match_move_the_offset_without_a_delivery() {
     let mut dispatcher: Dispatcher<i64> =
         Dispatcher::new(config(0), &OffsetRecord::new(Sequence(0), 1, 0));
     dispatcher.handle(now, Input::Connect(ConnectionId::new("a")));
-    dispatcher.handle(now, Input::Events { events: vec![], through: Sequence(1_000) });
+    dispatcher.handle(
+        now,
+        Input::Events {
+            events: vec![],
+            through: Sequence(1_000),
+        },
+    );
     assert_eq!(dispatcher.offset(), Sequence(1_000));
     assert_eq!(dispatcher.unsaved(), photinus_dispatch::Unsaved::Passed);
     assert!(dispatcher.poll_action(now).is_none());
     let events = vec![(Sequence(1_005), 10, 1_005)];
-    dispatcher.handle(now, Input::Events { events, through: Sequence(1_010) });
+    dispatcher.handle(
+        now,
+        Input::Events {
+            events,
+            through: Sequence(1_010),
+        },
+    );
     assert_eq!(dispatcher.offset(), Sequence(1_004));
 }

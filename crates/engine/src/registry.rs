@@ -4,8 +4,9 @@
 //! is attached to what. It sends while it holds its lock, so the shards hear of changes in their order.
 
 mod closed;
+mod connected;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use photinus_contract::transport::{ConnectionState, Scope};
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use self::closed::ClosedConnections;
+use self::connected::Connected;
 use crate::namespaces::NamespaceMap;
 use crate::shard::{Mail, Origin, ShardHandle, Spec};
 use crate::transports::{TransportMap, contained};
@@ -45,43 +47,6 @@ struct Stored {
     filter: Arc<Filter>,
     /// It is being changed in the store: nobody is attached until that is done.
     changing: bool,
-}
-
-struct Connected {
-    transport: &'static str,
-    order: u64,
-    matcher: Option<Matcher>,
-    attached: BTreeSet<SubscriptionId>,
-    /// It does not work now, for any subscription.
-    down: bool,
-    /// It does not work now for these.
-    down_for: BTreeSet<SubscriptionId>,
-}
-
-impl Connected {
-    fn is_up(&self, id: SubscriptionId) -> bool {
-        !self.down && !self.down_for.contains(&id)
-    }
-
-    fn note(&mut self, scope: Scope, state: &ConnectionState) {
-        let down = match state {
-            ConnectionState::Down { .. } => true,
-            ConnectionState::Up => false,
-            _ => return,
-        };
-        match scope {
-            Scope::Subscription(id) if down => {
-                self.down_for.insert(id);
-            }
-            Scope::Subscription(id) => {
-                self.down_for.remove(&id);
-            }
-            _ => {
-                self.down = down;
-                self.down_for.clear();
-            }
-        }
-    }
 }
 
 impl Registry {
@@ -368,46 +333,5 @@ impl Registry {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// The connection, new or known, if it may be used.
-    fn connected(
-        &mut self,
-        transport: &'static str,
-        id: &ConnectionId,
-    ) -> Result<&mut Connected, CodedError> {
-        if self.closed.contains(id) {
-            return Err(CodedError::new(
-                "FF10290",
-                500,
-                format!("Connection '{id}' is closed"),
-            ));
-        }
-        let registered = &mut self.registered;
-        let order = &mut self.order;
-        let connected = self.connections.entry(id.clone()).or_insert_with(|| {
-            *registered += 1;
-            order.insert(*registered, id.clone());
-            Connected {
-                transport,
-                order: *registered,
-                matcher: None,
-                attached: BTreeSet::new(),
-                down: false,
-                down_for: BTreeSet::new(),
-            }
-        });
-        if connected.transport != transport {
-            return Err(CodedError::bad_request(
-                "FF10190",
-                format!(
-                    "Connection '{id}' belongs to transport '{}'",
-                    connected.transport
-                ),
-            ));
-        }
-        Ok(connected)
     }
 }

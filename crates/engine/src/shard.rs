@@ -5,6 +5,7 @@
 
 mod active;
 mod feed;
+mod mail;
 mod mailbox;
 mod perform;
 mod save;
@@ -12,99 +13,22 @@ mod save;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use photinus_contract::store::{OffsetRecord, StoreError};
 use photinus_contract::transport::ConnectionState;
-use photinus_contract::{ConnectionId, Namespace, Response, Subscription, SubscriptionId};
-use photinus_dispatch::{Filter, Input, Instant};
-use tokio::sync::oneshot;
+use photinus_contract::{ConnectionId, Namespace, Response, SubscriptionId};
+use photinus_dispatch::{Input, Instant};
 use tracing::{info, warn};
 
 use self::active::{Active, Phase, Running};
-use self::feed::Fed;
+pub(crate) use self::mail::{Mail, Origin, Spec};
 pub(crate) use self::mailbox::ShardHandle;
 use self::mailbox::{Mailbox, Received};
 use crate::engine::Core;
-use crate::namespaces::NamespaceState;
 use crate::tail::Piece;
-use crate::transports::RunningTransport;
 
 /// How many events one dispatcher may look at before the others get their turn.
-const EVENTS_PER_TURN: usize = 4_096;
+const EVENTS_PER_TURN: usize = 1_024;
 /// How many dispatchers run between two looks into the mailbox.
-const RUNS_PER_TURN: usize = 256;
-
-/// What a shard is told.
-pub(crate) enum Mail {
-    /// A connection wants a subscription.
-    Attach {
-        spec: Box<Spec>,
-        connection: ConnectionId,
-        up: bool,
-    },
-    /// A connection does not want it any more, or is gone.
-    Detach {
-        subscription: SubscriptionId,
-        connection: ConnectionId,
-    },
-    /// The state of a connection changed for a subscription.
-    State {
-        subscription: SubscriptionId,
-        connection: ConnectionId,
-        state: ConnectionState,
-    },
-    /// The application answered.
-    Answer {
-        connection: ConnectionId,
-        response: Response,
-    },
-    /// A claim was answered.
-    Claimed {
-        subscription: SubscriptionId,
-        start: u64,
-        claim: Result<Option<OffsetRecord>, StoreError>,
-    },
-    /// The values of events were loaded.
-    Loaded {
-        subscription: SubscriptionId,
-        start: u64,
-        fed: Result<Fed, StoreError>,
-    },
-    /// A reply or a parked entry was written, or not.
-    Written {
-        subscription: SubscriptionId,
-        start: u64,
-        number: u64,
-        stored: bool,
-    },
-    /// Positions were written, or not.
-    Saved { results: Vec<save::Saved> },
-    /// A subscription is about to change: end its dispatcher.
-    Stop {
-        subscription: SubscriptionId,
-        done: oneshot::Sender<()>,
-    },
-    /// End all dispatchers and write their positions.
-    Shutdown { done: oneshot::Sender<()> },
-}
-
-/// What a shard has to know about a subscription to serve it.
-#[derive(Clone)]
-pub(crate) struct Spec {
-    pub(crate) subscription: Arc<Subscription>,
-    pub(crate) filter: Arc<Filter>,
-    pub(crate) namespace: Arc<NamespaceState>,
-    pub(crate) transport: Arc<RunningTransport>,
-    pub(crate) origin: Origin,
-}
-
-/// Where the position of a subscription comes from.
-#[derive(Clone, Debug)]
-pub(crate) enum Origin {
-    /// It is claimed from the store, and written there.
-    Stored,
-    /// It is this one, and lives in memory only.
-    Memory(OffsetRecord),
-}
+const RUNS_PER_TURN: usize = 64;
 
 /// The mailboxes of shards that are to be started.
 pub(crate) fn mailboxes(count: usize) -> Vec<ShardHandle> {

@@ -1,18 +1,22 @@
 //! How are subscriptions checked, created, changed and deleted?
 
+mod check;
+
 use std::sync::Arc;
 
 use photinus_contract::name::check_name_no_uuid;
+use photinus_contract::object::object_or_default;
 use photinus_contract::options::BATCH_TIMEOUT_DEFAULT;
 use photinus_contract::store::{CreateSubscriptionError, OffsetRecord, Start};
 use photinus_contract::{
-    CodedError, ConnectionId, DurationText, Namespace, Sequence, Subscription, SubscriptionFilter,
+    CodedError, ConnectionId, Namespace, Sequence, Subscription, SubscriptionFilter,
     SubscriptionId, SubscriptionOptions, Timestamp,
 };
 use photinus_dispatch::{Filter, SETTLED_SPAN_MAX};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
+use self::check::{checked, start};
 use crate::engine::Core;
 use crate::publish::unavailable;
 use crate::shard::{Origin, Spec};
@@ -24,8 +28,6 @@ const DEFAULT_TRANSPORT: &str = "websockets";
 const SYSTEM_TRANSPORT: &str = "system";
 /// The epoch of a subscription that is not stored: it has one owner for its life.
 const EPHEMERAL_EPOCH: u64 = 1;
-/// Largest filter and options together, as JSON, in bytes.
-const SUBSCRIPTION_BYTES_MAX: usize = 256 << 10;
 
 const _: () = assert!(
     u16::MAX as usize <= SETTLED_SPAN_MAX,
@@ -44,10 +46,10 @@ pub struct SubscriptionInput {
     #[serde(deserialize_with = "or_default")]
     pub transport: String,
     /// Which events it wants.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "object_or_default")]
     pub filter: SubscriptionFilter,
     /// How it wants them.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "object_or_default")]
     pub options: SubscriptionOptions,
     /// Given by the server; only its form is checked.
     pub id: Option<Uuid>,
@@ -271,92 +273,6 @@ impl Core {
     }
 }
 
-/// The checks that durable and ephemeral subscriptions share.
-fn checked(
-    transport: &RunningTransport,
-    filter: &SubscriptionFilter,
-    options: &mut SubscriptionOptions,
-) -> Result<Filter, CodedError> {
-    let tls = options
-        .other
-        .get("tlsConfigName")
-        .and_then(|name| name.as_str());
-    if let Some(name) = tls.filter(|name| !name.is_empty()) {
-        return Err(CodedError::bad_request(
-            "FF10455",
-            format!("Unknown TLS configuration '{name}' in option 'tlsConfigName'"),
-        ));
-    }
-    check_duration(options.batch_timeout.as_deref(), "batchTimeout")?;
-    check_duration(options.ack_timeout.as_deref(), "ackTimeout")?;
-    if options.is_batch() && options.with_data == Some(true) {
-        return Err(CodedError::bad_request(
-            "FF10460",
-            "Options 'batch' and 'withData' cannot be used together",
-        ));
-    }
-    if options.is_batch() && !transport.capabilities().batches {
-        return Err(CodedError::bad_request(
-            "FF10461",
-            format!("Transport '{}' cannot deliver batches", transport.name()),
-        ));
-    }
-    transport.validate(options)?;
-    let filter_size = serde_json::to_vec(filter).map_or(usize::MAX, |json| json.len());
-    let options_size = serde_json::to_vec(&options).map_or(usize::MAX, |json| json.len());
-    if filter_size.saturating_add(options_size) > SUBSCRIPTION_BYTES_MAX {
-        return Err(CodedError::bad_request(
-            "FF00135",
-            format!("Filter and options have more than {SUBSCRIPTION_BYTES_MAX} bytes"),
-        ));
-    }
-    Filter::new(filter)
-}
-
-fn check_duration(text: Option<&str>, option: &str) -> Result<(), CodedError> {
-    match text
-        .filter(|text| !text.is_empty())
-        .map(str::parse::<DurationText>)
-    {
-        Some(Err(_)) => Err(CodedError::bad_request(
-            "FF00137",
-            format!(
-                "Unable to parse option '{option}' as a duration: expected a text such as '250ms', '1m30s', or digits for milliseconds"
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Where a subscription begins: FireFly's `firstEvent`.
-fn start(first_event: Option<&str>) -> Result<Start, CodedError> {
-    let text = match first_event {
-        None | Some("" | "newest") => return Ok(Start::Newest),
-        Some("oldest") => return Ok(Start::Oldest),
-        Some(text) => text,
-    };
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let sequence: i64 = match digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        true => text.parse().ok(),
-        false => None,
-    }
-    .ok_or_else(|| {
-        CodedError::bad_request(
-            "FF10191",
-            format!(
-                "Invalid option 'firstEvent' '{text}': expected 'newest', 'oldest' or a sequence"
-            ),
-        )
-    })?;
-    if sequence < Sequence::OLDEST.0 {
-        return Err(CodedError::bad_request(
-            "FF10192",
-            format!("Invalid option 'firstEvent' {sequence}: a sequence must be -1 or more"),
-        ));
-    }
-    Ok(Start::After(Sequence(sequence.min(Sequence::MAX.0))))
-}
-
 fn unknown(transport: &str) -> CodedError {
     CodedError::bad_request("FF10172", format!("Unknown transport '{transport}'"))
 }
@@ -367,36 +283,4 @@ fn exists(namespace: &Namespace, name: &str) -> CodedError {
         409,
         format!("A subscription with name '{namespace}:{name}' already exists"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn first_event_is_a_word_or_a_sequence() {
-        for (text, expected) in [
-            (None, Start::Newest),
-            (Some(""), Start::Newest),
-            (Some("newest"), Start::Newest),
-            (Some("oldest"), Start::Oldest),
-            (Some("-1"), Start::After(Sequence(-1))),
-            (Some("0"), Start::After(Sequence(0))),
-            (Some("+3"), Start::After(Sequence(3))),
-            (Some("9223372036854775807"), Start::After(Sequence::MAX)),
-        ] {
-            assert_eq!(start(text), Ok(expected), "{text:?}");
-        }
-        for (text, code) in [
-            ("Oldest", "FF10191"),
-            (" 3", "FF10191"),
-            ("1.5", "FF10191"),
-            ("+", "FF10191"),
-            ("+-3", "FF10191"),
-            ("99999999999999999999", "FF10191"),
-            ("-2", "FF10192"),
-        ] {
-            assert_eq!(start(Some(text)).unwrap_err().code(), code, "{text}");
-        }
-    }
 }

@@ -1,0 +1,87 @@
+//! What is known of a connection?
+
+use std::collections::BTreeSet;
+
+use photinus_contract::transport::{ConnectionState, Scope};
+use photinus_contract::{CodedError, ConnectionId, Matcher, SubscriptionId};
+
+use super::State;
+
+/// A connection of a transport, and what it is attached to.
+pub(super) struct Connected {
+    pub(super) transport: &'static str,
+    pub(super) order: u64,
+    pub(super) matcher: Option<Matcher>,
+    pub(super) attached: BTreeSet<SubscriptionId>,
+    /// It does not work now, for any subscription.
+    down: bool,
+    /// It does not work now for these.
+    down_for: BTreeSet<SubscriptionId>,
+}
+
+impl Connected {
+    pub(super) fn is_up(&self, id: SubscriptionId) -> bool {
+        !self.down && !self.down_for.contains(&id)
+    }
+
+    pub(super) fn note(&mut self, scope: Scope, state: &ConnectionState) {
+        let down = match state {
+            ConnectionState::Down { .. } => true,
+            ConnectionState::Up => false,
+            _ => return,
+        };
+        match scope {
+            Scope::Subscription(id) if down => {
+                self.down_for.insert(id);
+            }
+            Scope::Subscription(id) => {
+                self.down_for.remove(&id);
+            }
+            _ => {
+                self.down = down;
+                self.down_for.clear();
+            }
+        }
+    }
+}
+
+impl State {
+    /// The connection, new or known, if it may be used.
+    pub(super) fn connected(
+        &mut self,
+        transport: &'static str,
+        id: &ConnectionId,
+    ) -> Result<&mut Connected, CodedError> {
+        if self.closed.contains(id) {
+            return Err(CodedError::new(
+                "FF10290",
+                500,
+                format!("Connection '{id}' is closed"),
+            ));
+        }
+        let registered = &mut self.registered;
+        let order = &mut self.order;
+        let connected = self.connections.entry(id.clone()).or_insert_with(|| {
+            *registered += 1;
+            order.insert(*registered, id.clone());
+            Connected {
+                transport,
+                order: *registered,
+                matcher: None,
+                attached: BTreeSet::new(),
+                down: false,
+                down_for: BTreeSet::new(),
+            }
+        });
+        if connected.transport != transport {
+            return Err(CodedError::bad_request(
+                "FF10190",
+                format!(
+                    "Connection '{id}' belongs to transport '{}'",
+                    connected.transport
+                ),
+            ));
+        }
+        Ok(connected)
+    }
+}
