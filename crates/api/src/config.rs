@@ -6,6 +6,7 @@ use photinus_contract::DurationText;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::hosts::Hosts;
 use crate::origins::Origins;
 
 /// The `[api]` section. Its defaults are FireFly's port, on this machine only, and no browser page but our
@@ -74,7 +75,8 @@ impl ApiConfig {
                 return Err(format!("{key}: must be longer than 0"));
             }
         }
-        Origins::check(&self.origins, &self.hosts)
+        Origins::check(&self.origins)?;
+        Hosts::check(&self.hosts)
     }
 }
 

@@ -15,7 +15,8 @@ use tower::ServiceExt;
 
 use crate::config::ApiConfig;
 use crate::errors::ApiError;
-use crate::origins::Origins;
+use crate::hosts::Hosts;
+use crate::origins::{Origins, Page};
 use crate::params::clean_path;
 
 /// A client's own name for a request, for the log.
@@ -23,13 +24,15 @@ const REQUEST_ID: &str = "x-firefly-request-id";
 
 /// What is decided before routing.
 pub(crate) struct Front {
+    hosts: Hosts,
     origins: Origins,
 }
 
 impl Front {
     pub(crate) fn new(config: &ApiConfig) -> Self {
         Self {
-            origins: Origins::new(&config.origins, &config.hosts),
+            hosts: Hosts::new(&config.hosts),
+            origins: Origins::new(&config.origins),
         }
     }
 }
@@ -58,11 +61,9 @@ pub(crate) async fn answer(front: Arc<Front>, routes: Router, mut request: Reque
     response
 }
 
-fn prepare(
-    front: &Front,
-    request: &mut Request,
-) -> Result<Option<crate::origins::Page>, CodedError> {
+fn prepare(front: &Front, request: &mut Request) -> Result<Option<Page>, CodedError> {
     clean_path(request.uri_mut())?;
+    front.hosts.admit(request)?;
     front.origins.admit(request)
 }
 

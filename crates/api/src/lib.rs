@@ -3,15 +3,16 @@
 //! [`router`] is all of FireFly's REST surface that this server has, and the paths that transports serve:
 //!
 //! ```text
-//!   request ─▶ front ─▶ origins ─▶ routes ─▶ a handler ─▶ engine Handle
-//!                                    └─▶ mounts (transports)      │
-//!   response ◀──────────────────────────── replies, errors ◀──────┘
+//!   request ─▶ front: hosts, origins ─▶ routes ─▶ a handler ─▶ engine Handle
+//!                                         └─▶ mounts (transports)    │
+//!   response ◀──────────────────────────── replies, errors ◀─────────┘
 //! ```
 //!
 //! Invariants: a handler decides nothing that a transport or another API would have to decide too, that is
 //! the engine's; nothing here knows the name of a transport; every error leaves in the coded form.
 
 mod front;
+mod hosts;
 mod origins;
 mod routes;
 

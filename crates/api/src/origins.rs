@@ -1,9 +1,7 @@
 //! Which web pages may use this server through a browser?
 //!
-//! A browser sends along where a page came from (`Origin`), and the name by which the page called the server
-//! (`Host`). Other clients send no `Origin`, and nothing here concerns them.
-
-use std::net::{IpAddr, SocketAddr};
+//! A browser sends along where a page came from (`Origin`). Other clients send none, and nothing here concerns
+//! them.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -21,12 +19,10 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DE
 /// For how many seconds a browser may remember that it may.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// The operator's lists, ready to be asked.
+/// The operator's list, ready to be asked.
 pub(crate) struct Origins {
-    any_origin: bool,
-    origins: Vec<String>,
-    any_host: bool,
-    hosts: Vec<String>,
+    any: bool,
+    listed: Vec<String>,
 }
 
 /// A page of another origin that may use this server.
@@ -36,61 +32,34 @@ pub(crate) struct Page {
 }
 
 impl Origins {
-    /// Says which entry of the lists cannot be meant.
-    pub(crate) fn check(origins: &[String], hosts: &[String]) -> Result<(), String> {
-        for origin in origins {
-            if origin != ANY && canonical(origin).is_none() {
-                return Err(format!(
-                    "origins: '{origin}' is no origin: expected scheme, host and port as in 'https://console.example.com' or 'http://localhost:3000', or '*'"
-                ));
-            }
+    /// Says which entry of a list cannot be meant.
+    pub(crate) fn check(list: &[String]) -> Result<(), String> {
+        match list
+            .iter()
+            .find(|entry| *entry != ANY && canonical(entry).is_none())
+        {
+            None => Ok(()),
+            Some(entry) => Err(format!(
+                "origins: '{entry}' is no origin: expected scheme, host and port as in 'https://console.example.com' or 'http://localhost:3000', or '*'"
+            )),
         }
-        for host in hosts {
-            let is_name = !host.is_empty() && !host.contains([':', '/', ' ']);
-            if !is_name {
-                return Err(format!(
-                    "hosts: '{host}' is no host name: expected one without scheme and port, such as 'events.example.com', or '*'"
-                ));
-            }
-        }
-        Ok(())
     }
 
-    /// The lists; an entry that [`check`](Self::check) refuses allows nothing.
-    pub(crate) fn new(origins: &[String], hosts: &[String]) -> Self {
-        let is_any = |entry: &String| entry == ANY;
+    /// The list; an entry that [`check`](Self::check) refuses allows nothing.
+    pub(crate) fn new(list: &[String]) -> Self {
         Self {
-            any_origin: origins.iter().any(is_any),
-            origins: origins
-                .iter()
-                .filter_map(|origin| canonical(origin))
-                .collect(),
-            any_host: hosts.iter().any(is_any),
-            hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            any: list.iter().any(|entry| entry == ANY),
+            listed: list.iter().filter_map(|entry| canonical(entry)).collect(),
         }
     }
 
     /// Turns away a page that may not use this server. What is returned is a page of another origin that may;
     /// nothing for a page of our own and for what is no page.
     pub(crate) fn admit(&self, request: &Request) -> Result<Option<Page>, CodedError> {
-        let host = match request.headers().get(HOST) {
-            None => None,
-            Some(host) => Some(host.to_str().unwrap_or_default()),
-        };
-        let peer = request.extensions().get::<SocketAddr>();
-        if peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
-            && let Some(host) = host
-            && !self.is_called(host)
-        {
-            return Err(CodedError::new(
-                "PH00421",
-                421,
-                format!(
-                    "This server does not answer to the name '{host}' on this machine; use 'localhost' or an IP address, or list the name in the configuration: [api] hosts"
-                ),
-            ));
-        }
-
+        let host = request
+            .headers()
+            .get(HOST)
+            .map(|host| host.to_str().unwrap_or_default());
         let mut page = None;
         for origin in request.headers().get_all(ORIGIN) {
             let text = origin.to_str().unwrap_or_default();
@@ -103,8 +72,8 @@ impl Origins {
             };
             let listed = asked
                 .as_ref()
-                .is_some_and(|asked| self.origins.contains(asked));
-            if listed || self.any_origin {
+                .is_some_and(|asked| self.listed.contains(asked));
+            if listed || self.any {
                 page = Some(Page {
                     origin: origin.clone(),
                     listed,
@@ -124,27 +93,9 @@ impl Origins {
 
     /// Tells caches that answers differ by origin, where they do.
     pub(crate) fn vary(&self, headers: &mut HeaderMap) {
-        if !self.origins.is_empty() {
+        if !self.listed.is_empty() {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
-    }
-
-    /// Whether a request from this machine may call the server so: a page whose own name was made to point
-    /// here calls it by the page's name.
-    fn is_called(&self, host: &str) -> bool {
-        if self.any_host {
-            return true;
-        }
-        let host = host.to_ascii_lowercase();
-        let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((address, _)) => address,
-            None => host.split_once(':').map_or(host.as_str(), |(name, _)| name),
-        };
-        let name = name.strip_suffix('.').unwrap_or(name);
-        name == "localhost"
-            || name.ends_with(".localhost")
-            || name.parse::<IpAddr>().is_ok()
-            || self.hosts.iter().any(|listed| listed == name)
     }
 }
 
@@ -204,32 +155,22 @@ mod tests {
     use super::*;
 
     /// The code of the refusal, or the origin that is allowed, or nothing.
-    fn admitted(origins: &[&str], hosts: &[&str], peer: &str, headers: &[(&str, &str)]) -> String {
-        let owned = |texts: &[&str]| {
-            texts
-                .iter()
-                .map(|&text| text.to_owned())
-                .collect::<Vec<_>>()
-        };
-        let (origins, hosts) = (owned(origins), owned(hosts));
-        assert_eq!(Origins::check(&origins, &hosts), Ok(()));
+    fn admitted(list: &[&str], headers: &[(&str, &str)]) -> String {
+        let list: Vec<String> = list.iter().map(|&entry| entry.to_owned()).collect();
+        assert_eq!(Origins::check(&list), Ok(()));
         let mut request = Request::get("/");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut request = request.body(Body::empty()).unwrap();
-        let peer: SocketAddr = peer.parse().unwrap();
-        request.extensions_mut().insert(peer);
-        match Origins::new(&origins, &hosts).admit(&request) {
+        let request = request.body(Body::empty()).unwrap();
+        match Origins::new(&list).admit(&request) {
             Err(error) => error.code().to_owned(),
             Ok(None) => String::new(),
             Ok(Some(page)) => {
                 let mut headers = HeaderMap::new();
                 page.allow(&mut headers);
-                headers[ACCESS_CONTROL_ALLOW_ORIGIN]
-                    .to_str()
-                    .unwrap()
-                    .to_owned()
+                let allowed = &headers[ACCESS_CONTROL_ALLOW_ORIGIN];
+                allowed.to_str().unwrap().to_owned()
             }
         }
     }
@@ -262,61 +203,23 @@ mod tests {
         ] {
             let headers = [own, ("origin", origin)];
             assert_eq!(
-                admitted(origins, &[], "10.0.0.9:1", &headers),
+                admitted(origins, &headers),
                 expected,
                 "{origins:?} {origin}"
             );
         }
-        assert_eq!(admitted(&[], &[], "10.0.0.9:1", &[own]), "");
-        assert_eq!(
-            admitted(
-                &[],
-                &[],
-                "10.0.0.9:1",
-                &[("host", "a"), ("origin", "http://a")]
-            ),
-            ""
-        );
-        assert_eq!(
-            admitted(&[], &[], "10.0.0.9:1", &[("origin", "http://a")]),
-            "PH00403"
-        );
-        let twice = [
-            own,
-            ("origin", "http://localhost:5000"),
-            ("origin", "http://evil.example"),
-        ];
-        assert_eq!(admitted(&[], &[], "10.0.0.9:1", &twice), "PH00403");
-    }
-
-    #[test]
-    fn on_this_machine_only_names_that_cannot_be_borrowed_are_answered_to() {
-        for (hosts, peer, host, expected) in [
-            (&[][..], "127.0.0.1:1", "localhost:5000", ""),
-            (&[], "127.0.0.1:1", "localhost.", ""),
-            (&[], "127.0.0.1:1", "app.localhost:5000", ""),
-            (&[], "[::ffff:127.0.0.1]:1", "127.0.0.1:5000", ""),
-            (&[], "[::1]:1", "[::1]:5000", ""),
-            (&[], "127.0.0.1:1", "evil.example:5000", "PH00421"),
-            (&[], "[::1]:1", "evil.example", "PH00421"),
-            (&[], "[::ffff:127.0.0.1]:1", "evil.example", "PH00421"),
-            (&[], "127.0.0.1:1", "127.0.0.1.evil.example", "PH00421"),
-            (&[], "10.0.0.9:1", "events.example", ""),
+        let foreign = ("origin", "http://evil.example");
+        for (headers, expected) in [
+            (&[own][..], ""),
+            (&[("host", "a"), ("origin", "http://a")], ""),
+            (&[("origin", "http://a")], "PH00403"),
             (
-                &["events.example"],
-                "127.0.0.1:1",
-                "Events.Example:5000",
-                "",
+                &[own, ("origin", "http://localhost:5000"), foreign],
+                "PH00403",
             ),
-            (&["*"], "127.0.0.1:1", "evil.example", ""),
         ] {
-            assert_eq!(
-                admitted(&[], hosts, peer, &[("host", host)]),
-                expected,
-                "{hosts:?} {peer} {host}"
-            );
+            assert_eq!(admitted(&[], headers), expected, "{headers:?}");
         }
-        assert_eq!(admitted(&[], &[], "127.0.0.1:1", &[]), "");
     }
 
     #[test]
@@ -328,13 +231,7 @@ mod tests {
             "",
             "https://u@a",
         ] {
-            assert!(
-                Origins::check(&[origin.to_owned()], &[]).is_err(),
-                "{origin}"
-            );
-        }
-        for host in ["http://a", "a:5000", "", "a b"] {
-            assert!(Origins::check(&[], &[host.to_owned()]).is_err(), "{host}");
+            assert!(Origins::check(&[origin.to_owned()]).is_err(), "{origin}");
         }
     }
 }

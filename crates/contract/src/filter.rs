@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::object::object_or_default;
+
 /// The filter of a subscription, as FireFly has it: regular expressions (RE2 syntax, searched anywhere in
 /// the value, case-sensitive), all of which must match. An empty text tests nothing. The top-level
 /// `topics`, `tag`, `group` and `author` are deprecated and count only where the newer key is empty; see
@@ -17,13 +19,13 @@ pub struct SubscriptionFilter {
     )]
     pub events: String,
     /// Tests on the event's message.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "object_or_default")]
     pub message: MessageFilter,
     /// Tests on the event's transaction.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "object_or_default")]
     pub transaction: TransactionFilter,
     /// Tests on the event's blockchain event.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "object_or_default")]
     pub blockchainevent: BlockchainEventFilter,
     /// Tests the event's topic.
     #[serde(

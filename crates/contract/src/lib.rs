@@ -34,6 +34,7 @@ pub mod filter;
 pub mod id;
 pub mod message;
 pub mod name;
+pub mod object;
 pub mod options;
 pub mod record;
 pub mod scripted;

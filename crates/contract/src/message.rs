@@ -8,6 +8,7 @@ use crate::data::{DataRef, Hash};
 use crate::filter::null_as_default;
 use crate::id::{DataId, MessageId};
 use crate::name::Namespace;
+use crate::object::{object_or_default, object_or_none, objects_or_default};
 use crate::time::Timestamp;
 
 /// To whom a message goes.
@@ -148,12 +149,13 @@ pub enum MessageState {
 #[non_exhaustive]
 pub struct MessageInput {
     /// What is said about it.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "object_or_default")]
     pub header: HeaderInput,
     /// Its values: new ones, or references to stored ones.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "objects_or_default")]
     pub data: Vec<DataInput>,
     /// The members that a private message goes to.
+    #[serde(deserialize_with = "object_or_none")]
     pub group: Option<GroupInput>,
     /// With the same key twice, the second publish is refused with `FF10430`. Empty means none.
     #[serde(deserialize_with = "null_as_default")]
@@ -217,7 +219,7 @@ pub struct GroupInput {
     #[serde(deserialize_with = "null_as_default")]
     pub name: String,
     /// The members.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "objects_or_default")]
     pub members: Vec<MemberInput>,
 }
 

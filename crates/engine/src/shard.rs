@@ -303,10 +303,17 @@ impl Shard {
         };
         self.hungry.remove(&id);
         self.waiting.remove(&id);
-        if let Phase::Running(running) = active.phase
-            && let Some(due) = running.timer
-        {
+        let Phase::Running(running) = active.phase else {
+            return;
+        };
+        if let Some(due) = running.timer {
             self.timers.remove(&(due, id));
+        }
+        if running.replied && active.spec.subscription.ephemeral {
+            // Nobody can answer its events any more: the keys of its replies are of no use.
+            self.core
+                .tasks
+                .spawn(self.core.store.delete_subscription(id));
         }
     }
 

@@ -31,7 +31,5 @@ pub(crate) fn open_store(
 
 /// All transports, by their own names.
 pub(crate) fn transports() -> Vec<Box<dyn TransportPlugin>> {
-    vec![Box::new(
-        photinus_transport_websockets::WebSockets::default(),
-    )]
+    vec![Box::new(photinus_transport_websockets::WebSockets)]
 }

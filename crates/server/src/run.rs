@@ -131,7 +131,7 @@ async fn serve_api(engine: &Engine, port: Port, settings: &Settings) -> Result<S
         engine
             .start_transport(&*plugin, section)
             .await
-            .map_err(|error| format!("transport {name}: {error}"))?;
+            .map_err(|error| error.to_string())?;
     }
     let address = port.address();
     let router = photinus_api::router(engine.handle(), settings.api.clone());

@@ -39,6 +39,8 @@ pub(super) struct Running {
     /// Values of its next events are being loaded.
     pub(super) loading: bool,
     pub(super) timer: Option<Instant>,
+    /// It has published replies.
+    pub(super) replied: bool,
     /// The offset that was written last.
     pub(super) saved: Sequence,
 }
@@ -173,6 +175,7 @@ impl Shard {
             queued: false,
             loading: false,
             timer: None,
+            replied: false,
             saved: record.offset,
         }));
         debug!(subscription = %id, offset = %record.offset, epoch = record.epoch, "it is active");

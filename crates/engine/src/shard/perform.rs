@@ -58,6 +58,7 @@ impl Shard {
             let Some(action) = running.dispatcher.poll_action(now) else {
                 return;
             };
+            running.replied |= matches!(action, Action::Reply { .. });
             let spec = &active.spec;
             match action {
                 Action::Deliver { connection, item } => {

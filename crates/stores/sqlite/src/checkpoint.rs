@@ -22,9 +22,11 @@ const REST_PART: u32 = 16;
 /// How long a paused writer waits for readers of old pages.
 const READERS_WAIT: Duration = Duration::from_millis(20);
 /// The same when the file has grown to [`FAR_BEYOND`] times the threshold.
-const READERS_WAIT_LONG: Duration = Duration::from_secs(2);
+const READERS_WAIT_LONG: Duration = Duration::from_millis(200);
 /// See [`READERS_WAIT_LONG`].
 const FAR_BEYOND: u32 = 4;
+/// At so many times the threshold the writer waits for the copying under way, which cannot keep up.
+const TOO_FAR: u32 = 8;
 
 /// Where the writer and the checkpointer meet.
 #[derive(Debug, Default)]
@@ -41,6 +43,8 @@ struct GateState {
     writing: bool,
     /// The writer is asked to wait.
     paused: bool,
+    /// Pages are being copied; the writer waits if it is this many ahead.
+    copying: Option<u32>,
     /// The store is being closed.
     closing: bool,
 }
@@ -49,7 +53,7 @@ impl Gate {
     /// The writer is about to begin; waits while it is asked to.
     pub(crate) fn enter(&self) {
         let mut state = self.lock();
-        while state.paused {
+        while state.paused || state.copying.is_some_and(|limit| state.pages >= limit) {
             state = self.wait(state);
         }
         state.writing = true;
@@ -81,6 +85,16 @@ impl Gate {
 
     fn resume(&self) {
         self.lock().paused = false;
+        self.changed.notify_all();
+    }
+
+    /// A checkpoint has ended; `anew` says whether the next commit begins the file anew.
+    fn copied(&self, anew: bool) {
+        let mut state = self.lock();
+        state.copying = None;
+        if anew && !state.writing {
+            state.pages = 0;
+        }
         self.changed.notify_all();
     }
 
@@ -128,13 +142,13 @@ impl Checkpointer {
                 if state.closing {
                     return;
                 }
+                state.copying = Some(self.threshold.saturating_mul(TOO_FAR));
                 state.pages
             };
-            due = match self.shorten(pages) {
-                Ok(true) => {
-                    self.gate.lock().pages = 0;
-                    self.threshold
-                }
+            let shortened = self.shorten(pages);
+            self.gate.copied(matches!(shortened, Ok(true)));
+            due = match shortened {
+                Ok(true) => self.threshold,
                 // Something was in the way; try again when the file has grown by as much again.
                 Ok(false) => pages.saturating_add(self.threshold),
                 Err(error) => {
