@@ -7,6 +7,8 @@ use photinus_contract::transport::ConnectionState;
 use photinus_contract::{ConnectionId, Delivery, DeliveryId, HandOver, VoidReason, Wait};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::harness::{Call, World, event, event_id, subscription, within};
 
@@ -133,11 +135,12 @@ async fn reading_goes_on_while_writing_is_blocked() {
 }
 
 #[tokio::test]
-async fn a_flood_of_pings_without_reading_takes_no_memory_and_harms_nothing() {
+async fn a_flood_of_pings_without_reading_is_not_hoarded() {
+    const PINGS: usize = 200_000;
     let world = World::new().await;
     let (mut client, connection) = world.started().await;
     let flood = async {
-        for _ in 0..200_000 {
+        for _ in 0..PINGS {
             let ping = Message::Ping("x".repeat(125).into());
             client.socket.feed(ping).await.unwrap();
         }
@@ -145,11 +148,41 @@ async fn a_flood_of_pings_without_reading_takes_no_memory_and_harms_nothing() {
     };
     within(flood).await;
     world.deliver(&connection, "app", 1, 1);
+    let mut pongs = 0;
     loop {
         match client.message().await {
-            Message::Pong(payload) => assert_eq!(payload.len(), 125),
+            Message::Pong(payload) => {
+                assert_eq!(payload.len(), 125);
+                pongs += 1;
+            }
             Message::Text(text) => break assert!(text.contains(&event_id(1))),
             other => panic!("{other:?}"),
+        }
+    }
+    assert!(pongs > 0 && pongs < PINGS, "only the newest is kept");
+}
+
+#[tokio::test]
+async fn a_close_frame_is_answered_also_while_writing_is_blocked() {
+    let world = World::with(json!({"send_queue_bytes_max": 100_000_000})).await;
+    let (mut client, connection) = world.started().await;
+    for n in 1..=64 {
+        assert_eq!(hand_over(&world, &connection, n, 1 << 20), HandOver::Ok);
+    }
+    let close = CloseFrame {
+        code: CloseCode::from(4001),
+        reason: "enough".into(),
+    };
+    client
+        .socket
+        .send(Message::Close(Some(close.clone())))
+        .await
+        .unwrap();
+    assert_eq!(world.engine.closed().await, connection);
+    loop {
+        match client.message().await {
+            Message::Text(_) => {}
+            other => break assert_eq!(other, Message::Close(Some(close))),
         }
     }
 }
