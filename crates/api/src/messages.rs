@@ -76,9 +76,14 @@ pub(crate) async fn list(
             out.extend_from_slice(record.content.message_json());
         }));
     }
+    let mut budget = app.handle.list_budget();
     let mut texts = Vec::with_capacity(records.len());
     for record in &records {
-        texts.push(with_data(&app, record).await?);
+        let data = app.handle.message_data(record).await?;
+        for value in &data {
+            budget.take(value)?;
+        }
+        texts.push(write_with_data(record.content.message_json(), &data)?);
     }
     Ok(list_of(texts, |text, out| out.extend(text)))
 }
@@ -92,7 +97,8 @@ pub(crate) async fn one(
 ) -> Result<Response, ApiError> {
     let record = found(&app, &ns, id).await?;
     let text = if query.is_on("fetchdata") {
-        with_data(&app, &record).await?
+        let data = app.handle.message_data(&record).await?;
+        write_with_data(record.content.message_json(), &data)?
     } else {
         record.content.message_json().to_vec()
     };
@@ -129,9 +135,4 @@ pub(crate) async fn events(
 async fn found(app: &App, ns: &InNamespace, id: Uuid) -> Result<Arc<Record>, ApiError> {
     let record = app.handle.message(ns.name(), id).await?;
     record.ok_or_else(not_found)
-}
-
-async fn with_data(app: &App, record: &Record) -> Result<Vec<u8>, ApiError> {
-    let data = app.handle.message_data(record).await?;
-    write_with_data(record.content.message_json(), &data)
 }

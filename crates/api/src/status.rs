@@ -40,7 +40,9 @@ pub(crate) async fn namespace(
         },
         plugins: Plugins {
             blockchain: [],
-            database: [],
+            database: [Plugin {
+                plugin_type: app.handle.store_name(),
+            }],
             data_exchange: [],
             events: events
                 .into_iter()
@@ -100,7 +102,7 @@ struct Org {
 #[serde(rename_all = "camelCase")]
 struct Plugins {
     blockchain: [(); 0],
-    database: [(); 0],
+    database: [Plugin; 1],
     data_exchange: [(); 0],
     events: Vec<Plugin>,
     identity: [(); 0],

@@ -39,7 +39,6 @@ pub struct Subscription {
 
 impl Subscription {
     /// A durable subscription that was never changed.
-    #[allow(clippy::too_many_arguments)]
     pub fn new(
         id: SubscriptionId,
         namespace: Namespace,

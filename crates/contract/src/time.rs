@@ -66,7 +66,9 @@ impl FromStr for Timestamp {
             let number: i64 = text.parse().map_err(|_| bad())?;
             return Ok(Self(match number {
                 0..=9_999_999_999 => number * 1_000_000_000,
-                0..=999_999_999_999_999 => number.checked_mul(1_000_000).ok_or_else(bad)?,
+                10_000_000_000..=999_999_999_999_999 => {
+                    number.checked_mul(1_000_000).ok_or_else(bad)?
+                }
                 _ => number,
             }));
         }

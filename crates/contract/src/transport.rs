@@ -93,7 +93,8 @@ pub trait Transport: Send + Sync + 'static {
         HandOver::Failed("this transport takes no batches".into())
     }
 
-    /// Tells that deliveries are no longer current. Nothing has to be done: answers to them are counted and
+    /// Tells that a delivery is no longer current, or a batch, by the id of the batch. Not called for a
+    /// connection that was closed. Nothing has to be done: answers to them are counted and
     /// change nothing. A transport whose clients answer without naming the delivery uses it to match late
     /// answers; one that works on a delivery may stop. Never blocks.
     fn voided(
@@ -221,8 +222,9 @@ pub trait Callbacks: Send + Sync + 'static {
     /// Tells whether the connection can take deliveries, for all its subscriptions or for one.
     fn connection_state(&self, connection: &ConnectionId, scope: Scope, state: ConnectionState);
 
-    /// Settles a delivery or a batch. An answer to a delivery that is no longer current is counted and
-    /// changes nothing. An acknowledgement is durable soon after, not on return: a crash may repeat events
+    /// Settles a delivery or a batch. An answer to a delivery that is no longer current, or that was given to
+    /// another connection, is counted and changes nothing; a client may well answer on its new connection
+    /// what it received on the old one. An acknowledgement is durable soon after, not on return: a crash may repeat events
     /// that were acknowledged within the last 200 ms.
     fn respond(&self, connection: &ConnectionId, response: Response);
 

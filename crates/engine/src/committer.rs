@@ -51,8 +51,8 @@ impl Committer {
         closing: CancellationToken,
     ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        let bytes_max = config.commit_bytes_max.clamp(1, Semaphore::MAX_PERMITS);
-        let group_max = config.commit_records_max.max(1);
+        let bytes_max = config.commit_bytes_max.get().min(Semaphore::MAX_PERMITS);
+        let group_max = config.commit_records_max.get();
         let task = run(store, clock, shards, jobs, group_max, closing);
         tasks.spawn(or_end("committer", task));
         Self {

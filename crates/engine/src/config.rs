@@ -1,5 +1,6 @@
 //! How large may things get, and how long may they wait?
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -13,19 +14,19 @@ pub struct EngineConfig {
     /// How many tasks share the active subscriptions. 0: one for each processor, at most 8.
     pub shards: usize,
     /// Most messages that one commit takes together.
-    pub commit_records_max: usize,
+    pub commit_records_max: NonZeroUsize,
     /// Most bytes of messages that wait for their commit; more publishers have to wait.
-    pub commit_bytes_max: usize,
+    pub commit_bytes_max: NonZeroUsize,
     /// Most bytes of the newest events that each namespace keeps in memory.
     pub tail_bytes_max: usize,
     /// Most messages that a subscription which catches up reads at once.
-    pub page_records_max: usize,
+    pub page_records_max: NonZeroUsize,
     /// Most bytes that a subscription which catches up reads at once.
     pub page_bytes_max: usize,
     /// Most bytes of such pages in memory, shared by all subscriptions.
     pub pages_bytes_max: usize,
     /// Most bytes of events that one subscription has in flight. One event always passes.
-    pub window_bytes_max: usize,
+    pub window_bytes_max: NonZeroUsize,
     /// How long the position of a subscription may be unwritten after an acknowledgement, in milliseconds. A
     /// crash repeats what was acknowledged since.
     pub offset_flush_ms: u64,
@@ -34,7 +35,9 @@ pub struct EngineConfig {
     pub idle_offset_flush_ms: u64,
     /// How many events a subscription may pass without a match before its position is written.
     pub idle_offset_events_max: u64,
-    /// Largest message, in bytes: the sum of its values and 1,024.
+    /// Most bytes of values that one list gives at once.
+    pub list_bytes_max: usize,
+    /// Largest message, in bytes: the sum of its values, those that it refers to included, and 1,024.
     pub message_bytes_max: usize,
     /// Most values in a message.
     pub message_values_max: usize,
@@ -44,16 +47,17 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             shards: 0,
-            commit_records_max: 1_000,
-            commit_bytes_max: 64 << 20,
+            commit_records_max: non_zero(1_000),
+            commit_bytes_max: non_zero(64 << 20),
             tail_bytes_max: 16 << 20,
-            page_records_max: 512,
+            page_records_max: non_zero(512),
             page_bytes_max: 1 << 20,
             pages_bytes_max: 32 << 20,
-            window_bytes_max: 16 << 20,
+            window_bytes_max: non_zero(16 << 20),
             offset_flush_ms: 50,
             idle_offset_flush_ms: 30_000,
             idle_offset_events_max: 100_000,
+            list_bytes_max: 32 << 20,
             message_bytes_max: 800 << 10,
             message_values_max: 1_024,
         }
@@ -79,4 +83,8 @@ impl EngineConfig {
     pub(crate) fn idle_offset_flush(&self) -> Duration {
         Duration::from_millis(self.idle_offset_flush_ms)
     }
+}
+
+fn non_zero(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
 }

@@ -39,6 +39,26 @@ pub struct Receipt {
     pub confirmed: Timestamp,
 }
 
+/// What is left of the bytes that one list may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct ListBudget {
+    bytes: usize,
+}
+
+impl ListBudget {
+    /// Counts a value. `PH00414` if there is no room for it.
+    pub fn take(&mut self, value: &Data) -> Result<(), CodedError> {
+        let left = self.bytes.checked_sub(value.value.get().len());
+        self.bytes = left.ok_or_else(|| {
+            CodedError::bad_request(
+                "PH00414",
+                "The list would hold more bytes of values than the server gives at once: ask for fewer with 'limit'",
+            )
+        })?;
+        Ok(())
+    }
+}
+
 impl Handle {
     pub(crate) fn new(core: Arc<Core>) -> Self {
         Self { core }
@@ -199,11 +219,15 @@ impl Handle {
     ) -> Result<Vec<Data>, CodedError> {
         let store = &*self.core.store;
         let items = self.list(namespace, skip, limit, |record| record.content.values.len());
+        let mut budget = self.list_budget();
         let mut values = Vec::new();
         for (record, index) in items.await? {
             let id = record.content.id.value(index);
             let value = values::of_record(store, &record, id).await;
-            values.extend(value.map_err(unavailable)?);
+            if let Some(value) = value.map_err(unavailable)? {
+                budget.take(&value)?;
+                values.push(value);
+            }
         }
         Ok(values)
     }
@@ -223,6 +247,18 @@ impl Handle {
         values::of_message(&*self.core.store, record)
             .await
             .map_err(unavailable)
+    }
+
+    /// How much a list of values may hold.
+    pub fn list_budget(&self) -> ListBudget {
+        ListBudget {
+            bytes: self.core.config.list_bytes_max,
+        }
+    }
+
+    /// The kind of store that everything is kept in.
+    pub fn store_name(&self) -> &'static str {
+        self.core.store.name()
     }
 
     /// The transports that run.

@@ -55,7 +55,7 @@ enum Slot {
 impl Pages {
     pub(crate) fn new(store: Arc<dyn Store>, tasks: TaskTracker, config: &EngineConfig) -> Self {
         let limit = ReadLimit {
-            records: config.page_records_max,
+            records: config.page_records_max.get(),
             bytes: config.page_bytes_max,
         };
         let state = Mutex::default();

@@ -139,6 +139,7 @@ impl Publisher<'_> {
                         format!("Duplicate data ID '{data}' in message"),
                     ));
                 }
+                size += stored.value.get().len();
                 refs.push(DataRef {
                     id: data,
                     hash: stored.hash,

@@ -26,7 +26,11 @@ pub trait Log: Send + Sync {
     /// key twice in one call, harms no other. The records of one namespace get rising sequences in this
     /// order. A duplicate is answered only when the record that holds the key is durable.
     ///
-    /// The idempotency key and the reply key of a record are taken together with it or not at all.
+    /// The idempotency key and the reply key of a record are taken together with it or not at all. A reply key
+    /// lives until the offset of its subscription has passed the event and no parked entry of it is left.
+    ///
+    /// After [`AppendError::Store`] nothing of the record is visible. If the disk failed in the very act of
+    /// making it durable, a crash just then can bring it back: only an idempotency key makes trying again safe.
     fn append(
         &self,
         records: Vec<NewRecord>,

@@ -152,7 +152,7 @@ impl Shard {
     /// The position is known: the dispatcher starts.
     fn begin(&mut self, id: SubscriptionId, record: &OffsetRecord) {
         let now = self.now();
-        let window_bytes_max = self.core.config.window_bytes_max;
+        let window_bytes_max = self.core.config.window_bytes_max.get();
         let Some(active) = self.active.get_mut(&id) else {
             return;
         };

@@ -69,7 +69,7 @@ impl Shard {
             &piece,
             room,
             &spec.filter,
-            self.core.config.window_bytes_max,
+            self.core.config.window_bytes_max.get(),
         );
         if fed.through <= room.after {
             return Meal::Full;

@@ -121,7 +121,7 @@ async fn park_is_durable_before_the_offset_passes_and_rewinds_nothing() {
     );
     assert_eq!(bench.tags(1).await, ["4"], "the window goes on");
     bench.answer(&one, Outcome::retry("again"));
-    let mut voided = vec![bench.voided().await.0, bench.voided().await.0];
+    let mut voided = [bench.voided().await.0, bench.voided().await.0];
     voided.sort();
     assert_eq!(voided[0], three.id);
     assert_eq!(

@@ -224,3 +224,26 @@ async fn the_time_of_commit_never_goes_back() {
     let engine = start(&store).await;
     assert_eq!(publish(&engine).await.confirmed, first);
 }
+
+#[tokio::test(start_paused = true)]
+async fn values_that_are_referred_to_count_as_if_they_were_sent() {
+    let bench = Bench::new().await;
+    let big = json!({"data": [{"value": "x".repeat(500 << 10)}]});
+    let (one, two) = (bench.send(big.clone()).await, bench.send(big).await);
+    let message = json!({"data": [{"id": one.id.value(0)}, {"id": two.id.value(0)}]});
+    let refused = refused(&bench, MessageKind::Broadcast, message).await;
+    assert_eq!(refused, ("FF10327".to_owned(), 400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_values_is_bounded_by_bytes() {
+    let bench = Bench::new().await;
+    for _ in 0..50 {
+        bench
+            .send(json!({"data": [{"value": "x".repeat(700 << 10)}]}))
+            .await;
+    }
+    let error = bench.handle.data("default", 0, 1_000).await.unwrap_err();
+    assert_eq!(error.code(), "PH00414");
+    assert_eq!(bench.handle.data("default", 0, 40).await.unwrap().len(), 40);
+}
