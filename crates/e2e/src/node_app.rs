@@ -38,11 +38,21 @@ impl NodeApp {
     /// Starts an application for the default namespace of the server at this address.
     #[track_caller]
     pub fn start(address: SocketAddr) -> Self {
+        Self::run(&["app.mjs", &format!("http://{address}")])
+    }
+
+    /// Starts a program of somebody else's, a module that uses the client. Only its lines are of interest.
+    #[track_caller]
+    pub fn start_module(source: &str) -> Self {
+        Self::run(&["--input-type=module", "--eval", source])
+    }
+
+    #[track_caller]
+    fn run(arguments: &[&str]) -> Self {
         static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
         let directory = INSTALLED.get_or_init(install);
         let mut child = Command::new("node")
-            .arg("app.mjs")
-            .arg(format!("http://{address}"))
+            .args(arguments)
             .current_dir(directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -113,8 +123,9 @@ impl NodeApp {
         event.or_else(|| self.lines.recv_timeout(duration).ok())
     }
 
+    /// The next line that a module prints.
     #[track_caller]
-    fn line(&mut self) -> Value {
+    pub fn line(&mut self) -> Value {
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => line,
             Err(error) => panic!("the application says nothing more: {error}"),

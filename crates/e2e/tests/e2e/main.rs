@@ -11,6 +11,7 @@ mod nacks;
 mod namespaces;
 mod processes;
 mod queries;
+mod readme;
 mod rest_errors;
 mod sdk;
 mod sending_errors;
