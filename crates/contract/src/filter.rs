@@ -1,8 +1,8 @@
 //! Which events does a subscription want?
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use crate::object::object_or_default;
+use crate::object::{null_as_default, object_or_default};
 
 /// The filter of a subscription, as FireFly has it: regular expressions (RE2 syntax, searched anywhere in
 /// the value, case-sensitive), all of which must match. An empty text tests nothing. The top-level
@@ -180,15 +180,6 @@ impl SubscriptionFilter {
         .into_iter()
         .filter(|(_, pattern)| !pattern.is_empty())
     }
-}
-
-/// JSON `null` means the same as an absent key.
-pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

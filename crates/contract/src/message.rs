@@ -5,10 +5,9 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::data::{DataRef, Hash};
-use crate::filter::null_as_default;
 use crate::id::{DataId, MessageId};
 use crate::name::Namespace;
-use crate::object::{object_or_default, object_or_none, objects_or_default};
+use crate::object::{null_as_default, object_or_default, object_or_none, objects_or_default};
 use crate::time::Timestamp;
 
 /// To whom a message goes.

@@ -1,6 +1,6 @@
-//! How is a JSON object told from a list?
+//! How are the parts of what a client sends read?
 //!
-//! serde reads a struct from a list, too: `[]` would be an object with nothing in it. Clients mean no such thing,
+//! `null` means the same as an absent key. And a list is no object: serde reads a struct from a list, too: `[]` would be an object with nothing in it. Clients mean no such thing,
 //! so what they send is read with these.
 
 use std::fmt;
@@ -9,6 +9,15 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+/// Reads a `T`; `null` is the default.
+pub fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
 
 /// Reads a `T` from an object; `null` is the default.
 pub fn object_or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>

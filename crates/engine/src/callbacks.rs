@@ -8,7 +8,7 @@ use photinus_contract::{
     Subscription, SubscriptionFilter, SubscriptionOptions,
 };
 
-use crate::engine::Core;
+use crate::core::Core;
 use crate::shard::Mail;
 
 /// The callbacks of one transport.

@@ -13,7 +13,7 @@ use photinus_contract::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::engine::Core;
+use crate::core::Core;
 use crate::publish::unavailable;
 use crate::subscribe::SubscriptionInput;
 use crate::values;

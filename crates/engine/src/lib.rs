@@ -18,6 +18,7 @@ mod callbacks;
 mod clock;
 mod committer;
 mod config;
+mod core;
 mod engine;
 mod fatal;
 mod handle;

@@ -22,7 +22,7 @@ use self::active::{Active, Phase, Running};
 pub(crate) use self::mail::{Mail, Origin, Spec};
 pub(crate) use self::mailbox::ShardHandle;
 use self::mailbox::{Mailbox, Received};
-use crate::engine::Core;
+use crate::core::Core;
 use crate::tail::Piece;
 
 /// How many events one dispatcher may look at before the others get their turn.

@@ -5,7 +5,7 @@ mod check;
 use std::sync::Arc;
 
 use photinus_contract::name::check_name_no_uuid;
-use photinus_contract::object::object_or_default;
+use photinus_contract::object::{null_as_default, object_or_default};
 use photinus_contract::options::BATCH_TIMEOUT_DEFAULT;
 use photinus_contract::store::{CreateSubscriptionError, OffsetRecord, Start};
 use photinus_contract::{
@@ -13,11 +13,11 @@ use photinus_contract::{
     SubscriptionId, SubscriptionOptions, Timestamp,
 };
 use photinus_dispatch::{Filter, SETTLED_SPAN_MAX};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use self::check::{checked, start};
-use crate::engine::Core;
+use crate::core::Core;
 use crate::publish::unavailable;
 use crate::shard::{Origin, Spec};
 use crate::transports::RunningTransport;
@@ -40,10 +40,10 @@ const _: () = assert!(
 #[non_exhaustive]
 pub struct SubscriptionInput {
     /// Unique in the namespace.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_as_default")]
     pub name: String,
     /// The transport that delivers it; `websockets` if empty.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_as_default")]
     pub transport: String,
     /// Which events it wants.
     #[serde(deserialize_with = "object_or_default")]
@@ -57,15 +57,6 @@ pub struct SubscriptionInput {
     pub created: Option<Timestamp>,
     /// Given by the server; only its form is checked.
     pub updated: Option<Timestamp>,
-}
-
-/// JSON `null` means the same as an absent key.
-fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A subscription that passed all checks but those that the store makes.
