@@ -1,14 +1,42 @@
 //! How are the parts of what a client sends read?
 //!
-//! `null` means the same as an absent key. And a list is no object: serde reads a struct from a list, too: `[]` would be an object with nothing in it. Clients mean no such thing,
-//! so what they send is read with these.
+//! `null` means the same as an absent key. And a list is no object: serde reads a struct from a list, too, and
+//! `[]` would be an object with nothing in it.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+/// A JSON object, or `null`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Object<T>(pub Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+                Ok(Object(None))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(|value| Object(Some(value)))
+            }
+        }
+
+        deserializer.deserialize_any(ObjectVisitor(PhantomData))
+    }
+}
 
 /// Reads a `T`; `null` is the default.
 pub fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -25,9 +53,7 @@ where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
 {
-    Ok(deserializer
-        .deserialize_any(ObjectVisitor(PhantomData))?
-        .unwrap_or_default())
+    Ok(object_or_none(deserializer)?.unwrap_or_default())
 }
 
 /// Reads a `T` from an object; `null` is `None`.
@@ -36,7 +62,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    deserializer.deserialize_any(ObjectVisitor(PhantomData))
+    Ok(Object::deserialize(deserializer)?.0)
 }
 
 /// Reads a list of objects; `null` is an empty one.
@@ -45,55 +71,11 @@ where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
 {
-    struct ListVisitor<T>(PhantomData<T>);
-
-    impl<'de, T: Default + Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of objects")
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-            Ok(Vec::new())
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            let mut items = Vec::new();
-            while let Some(item) = list.next_element_seed(ObjectVisitor(PhantomData))? {
-                items.push(item.unwrap_or_default());
-            }
-            Ok(items)
-        }
-    }
-
-    deserializer.deserialize_any(ListVisitor(PhantomData))
-}
-
-struct ObjectVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for ObjectVisitor<T> {
-    type Value = Option<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
+    let objects: Vec<Object<T>> = null_as_default(deserializer)?;
+    Ok(objects
+        .into_iter()
+        .map(|object| object.0.unwrap_or_default())
+        .collect())
 }
 
 #[cfg(test)]

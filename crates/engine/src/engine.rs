@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use photinus_contract::store::{
-    CreateNamespaceError, NamespaceInfo, Store, StoreError,
-};
+use photinus_contract::store::{CreateNamespaceError, NamespaceInfo, Store, StoreError};
 use photinus_contract::{Namespace, TransportPlugin};
 use photinus_dispatch::Filter;
 use serde_json::Value;

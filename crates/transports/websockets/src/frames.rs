@@ -3,11 +3,12 @@
 //! `start`, `ack` and `nack`, each one JSON object. Decoding borrows from the frame: an acknowledgement costs
 //! one pass and no allocation.
 
+use photinus_contract::object::{Object, null_as_default, object_or_default, object_or_none};
 use photinus_contract::{CodedError, SubscriptionFilter, SubscriptionOptions};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::json::{Object, Text, object_or_default, optional_object, or_default};
+use crate::text::Text;
 
 /// A frame of a client.
 #[derive(Debug)]
@@ -22,11 +23,11 @@ pub(crate) enum ClientFrame<'a> {
 #[serde(default)]
 pub(crate) struct Start {
     pub(crate) autoack: Option<bool>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_as_default")]
     pub(crate) namespace: String,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_as_default")]
     pub(crate) name: String,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_as_default")]
     pub(crate) ephemeral: bool,
     #[serde(deserialize_with = "object_or_default")]
     pub(crate) filter: SubscriptionFilter,
@@ -42,7 +43,7 @@ pub(crate) struct Answer<'a> {
     kind: Text<'a>,
     /// The event, or the batch.
     pub(crate) id: Option<Uuid>,
-    #[serde(borrow, deserialize_with = "optional_object")]
+    #[serde(borrow, deserialize_with = "object_or_none")]
     pub(crate) subscription: Option<Reference<'a>>,
     /// The delivery, as the event showed it; empty if not named.
     #[serde(borrow)]
@@ -90,7 +91,7 @@ struct NackFields<'a> {
     delay: Text<'a>,
     #[serde(borrow)]
     reason: Text<'a>,
-    #[serde(borrow, deserialize_with = "or_default")]
+    #[serde(borrow, deserialize_with = "null_as_default")]
     events: Vec<Object<EventAction<'a>>>,
 }
 

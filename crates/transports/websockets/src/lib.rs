@@ -23,10 +23,10 @@ mod outbound;
 
 mod answers;
 mod frames;
-mod json;
 mod mapping;
 mod query;
 mod session;
+mod text;
 
 mod socket;
 mod wire;

@@ -9,8 +9,8 @@ use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::frames::Nack;
 use crate::inflight::BatchEvents;
-use crate::json::Text;
 use crate::outbound::Payload;
+use crate::text::Text;
 
 /// Longest reason that is kept of a nack, in characters.
 const REASON_MAX: usize = 2048;
