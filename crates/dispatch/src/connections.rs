@@ -50,6 +50,11 @@ impl Connections {
             .map(|member| &member.id)
     }
 
+    /// Whether the connection that is served is up, busy or not.
+    pub(crate) fn is_up(&self) -> bool {
+        self.waiting.front().is_some_and(|member| member.up)
+    }
+
     /// Notes whether a connection is up. Coming up ends being busy.
     pub(crate) fn set_up(&mut self, id: &ConnectionId, up: bool) {
         if let Some(member) = self.waiting.iter_mut().find(|member| member.id == *id) {

@@ -17,7 +17,7 @@ mod answers;
 mod deliveries;
 mod vocabulary;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use photinus_contract::store::OffsetRecord;
 use photinus_contract::{ConnectionId, MessageInput, Sequence, VoidReason};
@@ -54,6 +54,8 @@ pub struct Dispatcher<E> {
     closed: bool,
     voids: VecDeque<(ConnectionId, u64, VoidReason)>,
     writes: VecDeque<Write>,
+    /// The next event did not fit into what the window has left.
+    no_fit: bool,
     late_answers: u64,
 }
 
@@ -99,6 +101,7 @@ impl<E: Clone> Dispatcher<E> {
             closed: false,
             voids: VecDeque::new(),
             writes: VecDeque::new(),
+            no_fit: false,
             late_answers: 0,
         }
     }
@@ -114,6 +117,11 @@ impl<E: Clone> Dispatcher<E> {
         match input {
             Input::Events { events, through } => self.feed(now, events, through),
             Input::Connect(id) => self.connections.add(id),
+            Input::Detach(id) => {
+                if self.connections.remove(&id) {
+                    self.rewind(now, VoidReason::Reset, &BTreeSet::new());
+                }
+            }
             Input::Disconnect(id) => self.disconnect(now, &id),
             Input::Up(id) => self.connections.set_up(&id, true),
             Input::Down(id) => self.connections.set_up(&id, false),
@@ -130,8 +138,9 @@ impl<E: Clone> Dispatcher<E> {
             Input::Written { number, stored } => self.written(now, number, stored),
             Input::Resume => self.paused = None,
             Input::Timeout => self.expire(now),
+            Input::Full => self.no_fit = !self.window.is_empty(),
             Input::Close => {
-                self.void_all(VoidReason::Reset, &[]);
+                self.void_all(VoidReason::Reset, &BTreeSet::new());
                 self.closed = true;
             }
         }
@@ -167,7 +176,14 @@ impl<E: Clone> Dispatcher<E> {
             None => self.first_deadline(),
         };
         let pause = self.paused.flatten();
-        let fill = self.fill_deadline().filter(|_| self.held_until.is_none());
+        // A batch goes out by time only if nothing else keeps it back; what does has a timer or an input of
+        // its own.
+        let fill = self.fill_deadline().filter(|_| {
+            self.batch.is_none()
+                && self.held_until.is_none()
+                && self.paused.is_none()
+                && self.connections.able().is_some()
+        });
         [acks, pause, self.held_until, fill]
             .into_iter()
             .flatten()
@@ -179,7 +195,8 @@ impl<E: Clone> Dispatcher<E> {
         let capacity = self.capacity();
         let full = self.window.len() >= capacity
             || (self.window.bytes() >= self.config.window_bytes_max && !self.window.is_empty())
-            || self.progress.settled_count() >= SETTLED_SPAN_MAX;
+            || self.no_fit
+            || self.progress.is_span_full(self.read_to, SETTLED_SPAN_MAX);
         if self.closed || self.connections.is_empty() || full {
             return None;
         }
@@ -264,6 +281,7 @@ impl<E: Clone> Dispatcher<E> {
             }
         }
         self.read_to = through;
+        self.no_fit = false;
         self.pass(Unsaved::Passed);
         self.start_filling(now);
     }
@@ -271,7 +289,7 @@ impl<E: Clone> Dispatcher<E> {
     fn disconnect(&mut self, now: Instant, id: &ConnectionId) {
         if self.connections.remove(id) {
             // Nobody is told: the connection that had them is gone.
-            self.rewind(now, VoidReason::Rewound, &[]);
+            self.rewind(now, VoidReason::Rewound, &BTreeSet::new());
             self.voids.retain(|(connection, _, _)| connection != id);
         }
     }
@@ -284,6 +302,7 @@ impl<E: Clone> Dispatcher<E> {
             .is_some_and(|slot| slot.state == SlotState::Acknowledged)
         {
             self.window.pop_front();
+            self.no_fit = false;
             urgency = Unsaved::Settled;
         }
         let to = self

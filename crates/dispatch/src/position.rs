@@ -82,9 +82,10 @@ impl Progress {
         self.settled.contains(&sequence.0)
     }
 
-    /// How many events above the offset are settled for good.
-    pub(crate) fn settled_count(&self) -> usize {
-        self.settled.len()
+    /// Whether so many events above the offset are settled for good that reading on has to wait. What was
+    /// settled before a restart is read again first, for the gap is among it.
+    pub(crate) fn is_span_full(&self, read_to: Sequence, max: usize) -> bool {
+        self.settled.len() >= max && self.settled.last().is_some_and(|last| *last <= read_to.0)
     }
 
     /// Counts a failure and returns how many there are now.

@@ -278,3 +278,202 @@ fn events_that_do_not_match_move_the_offset_without_a_delivery() {
     );
     assert_eq!(dispatcher.offset(), Sequence(1_004));
 }
+
+/// A batch subscription with something ready.
+fn batch(batch_timeout: Duration, window_bytes_max: usize) -> Dispatcher<i64> {
+    let config = DispatcherConfig {
+        batch_timeout: Some(batch_timeout),
+        window_bytes_max,
+        ..config(10)
+    };
+    let mut dispatcher = Dispatcher::new(config, &OffsetRecord::new(Sequence(0), 1, 0));
+    let now = Instant::default();
+    dispatcher.handle(now, Input::Connect(ConnectionId::new("a")));
+    let events = vec![(Sequence(1), 60, 1)];
+    dispatcher.handle(
+        now,
+        Input::Events {
+            events,
+            through: Sequence(1),
+        },
+    );
+    dispatcher
+}
+
+#[test]
+fn a_batch_that_cannot_go_out_asks_for_no_timer() {
+    let a = || ConnectionId::new("a");
+    let second = Duration::from_secs(1);
+    let due = Instant(second);
+    let mut dispatcher = batch(second, 100);
+    assert_eq!(dispatcher.poll_timeout(), Some(due));
+    dispatcher.handle(due, Input::Down(a()));
+    assert_eq!(dispatcher.poll_timeout(), None);
+    dispatcher.handle(due, Input::Up(a()));
+    assert_eq!(dispatcher.poll_timeout(), Some(due));
+    let Some(Action::DeliverBatch { number, .. }) = dispatcher.poll_action(due) else {
+        panic!("the batch is due");
+    };
+    dispatcher.handle(
+        due,
+        Input::HandedOver {
+            number,
+            taken: Taken::Busy,
+        },
+    );
+    assert_eq!(dispatcher.poll_timeout(), None);
+    dispatcher.handle(due, Input::Ready(a()));
+    let Some(Action::DeliverBatch { number, .. }) = dispatcher.poll_action(due.after(second))
+    else {
+        panic!("the batch is due");
+    };
+    let verdict = Verdict::Pause(None);
+    dispatcher.handle(
+        due,
+        Input::Answer {
+            connection: a(),
+            number,
+            verdict,
+            items: vec![],
+        },
+    );
+    assert_eq!(dispatcher.poll_timeout(), None);
+}
+
+#[test]
+fn a_batch_that_is_full_by_bytes_does_not_wait() {
+    let now = Instant::default();
+    let mut dispatcher = batch(Duration::from_secs(3_600), 100);
+    assert!(dispatcher.poll_action(now).is_none());
+    dispatcher.handle(now, Input::Full);
+    assert!(dispatcher.room().is_none());
+    assert!(matches!(
+        dispatcher.poll_action(now),
+        Some(Action::DeliverBatch { .. })
+    ));
+}
+
+#[test]
+fn a_full_span_of_settled_events_is_read_past_after_a_restart() {
+    let now = Instant::default();
+    let mut record = OffsetRecord::new(Sequence(0), 1, 0);
+    record.settled = vec![2..=photinus_dispatch::SETTLED_SPAN_MAX as i64 + 1];
+    let mut dispatcher: Dispatcher<i64> = Dispatcher::new(config(3), &record);
+    dispatcher.handle(now, Input::Connect(ConnectionId::new("a")));
+    assert!(dispatcher.room().is_some(), "the gap has to be read");
+    let events = vec![(Sequence(1), 10, 1)];
+    dispatcher.handle(
+        now,
+        Input::Events {
+            events,
+            through: Sequence(1),
+        },
+    );
+    let Some(Action::Deliver { item, connection }) = dispatcher.poll_action(now) else {
+        panic!("the gap is delivered");
+    };
+    let last = Sequence(*record.settled[0].end());
+    dispatcher.handle(
+        now,
+        Input::Events {
+            events: vec![],
+            through: last,
+        },
+    );
+    assert!(dispatcher.room().is_none(), "now it waits for the gap");
+    let (number, verdict) = (item.number, Verdict::Acknowledge(None));
+    dispatcher.handle(
+        now,
+        Input::Answer {
+            connection,
+            number,
+            verdict,
+            items: vec![],
+        },
+    );
+    assert_eq!(dispatcher.offset(), last);
+    assert!(dispatcher.room().is_some());
+}
+
+#[test]
+fn an_ack_timeout_during_an_outage_counts_no_attempt() {
+    let config = DispatcherConfig {
+        ack_timeout: Some(Duration::from_secs(1)),
+        ..config(0)
+    };
+    let mut dispatcher = Dispatcher::new(config, &OffsetRecord::new(Sequence(0), 1, 0));
+    let a = || ConnectionId::new("a");
+    let mut now = Instant::default();
+    dispatcher.handle(now, Input::Connect(a()));
+    let events = vec![(Sequence(1), 10, 1)];
+    dispatcher.handle(
+        now,
+        Input::Events {
+            events,
+            through: Sequence(1),
+        },
+    );
+    let mut attempts = Vec::new();
+    for down in [true, false, false] {
+        while let Some(action) = dispatcher.poll_action(now) {
+            if let Action::Deliver { item, .. } = action {
+                attempts.push(item.attempt);
+            }
+        }
+        if down {
+            dispatcher.handle(now, Input::Down(a()));
+        }
+        now = now.after(Duration::from_secs(2));
+        dispatcher.handle(now, Input::Timeout);
+        dispatcher.handle(now, Input::Up(a()));
+    }
+    assert_eq!(attempts, [1, 1, 2]);
+}
+
+#[test]
+fn a_large_batch_with_an_outcome_for_each_event_is_settled_at_once() {
+    let now = Instant::default();
+    let config = DispatcherConfig {
+        batch_timeout: Some(Duration::ZERO),
+        window_bytes_max: usize::MAX,
+        ..config(u16::MAX)
+    };
+    let mut dispatcher = Dispatcher::new(config, &OffsetRecord::new(Sequence(0), 1, 0));
+    dispatcher.handle(now, Input::Connect(ConnectionId::new("a")));
+    let last = i64::from(u16::MAX);
+    let events = (1..=last).map(|n| (Sequence(n), 1, n)).collect();
+    dispatcher.handle(
+        now,
+        Input::Events {
+            events,
+            through: Sequence(last),
+        },
+    );
+    let Some(Action::DeliverBatch {
+        connection,
+        number,
+        items,
+    }) = dispatcher.poll_action(now)
+    else {
+        panic!("the batch is due");
+    };
+    let items = items
+        .iter()
+        .rev()
+        .map(|item| (item.number, Verdict::Acknowledge(None)))
+        .collect();
+    let verdict = Verdict::Retry {
+        delay: None,
+        counted: true,
+    };
+    dispatcher.handle(
+        now,
+        Input::Answer {
+            connection,
+            number,
+            verdict,
+            items,
+        },
+    );
+    assert_eq!(dispatcher.offset(), Sequence(last));
+}

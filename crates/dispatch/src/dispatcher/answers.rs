@@ -1,5 +1,6 @@
 //! What do answers, failures and timeouts change?
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use photinus_contract::{ConnectionId, Sequence, VoidReason};
@@ -32,9 +33,9 @@ impl<E: Clone> Dispatcher<E> {
             .batch
             .take_if(|batch| batch.number == number && batch.connection == *connection)
         {
+            let mut items: BTreeMap<u64, Verdict> = items.into_iter().collect();
             for (number, sequence) in batch.items {
-                let own = items.iter().find(|(item, _)| *item == number);
-                let verdict = own.map_or(&verdict, |(_, verdict)| verdict).clone();
+                let verdict = items.remove(&number).unwrap_or_else(|| verdict.clone());
                 self.settle(number, sequence, verdict, &mut rewind);
             }
         } else if let Some(sequence) = self.in_flight_to(number, connection) {
@@ -138,9 +139,11 @@ impl<E: Clone> Dispatcher<E> {
         let Some(&(_, lowest)) = expired.iter().min_by_key(|(_, sequence)| *sequence) else {
             return;
         };
-        let numbers: Vec<u64> = expired.iter().map(|(number, _)| *number).collect();
+        let numbers: BTreeSet<u64> = expired.iter().map(|(number, _)| *number).collect();
+        // While its connection is down, nobody could have answered: that is an outage, not a failure.
+        let counted = self.connections.is_up();
         let mut rewind = Rewind::default();
-        self.fail(lowest, None, true, &mut rewind);
+        self.fail(lowest, None, counted, &mut rewind);
         self.held_until = Some(now.after(rewind.delay));
         self.rewind(now, VoidReason::Rewound, &numbers);
     }
@@ -198,11 +201,11 @@ impl<E: Clone> Dispatcher<E> {
         if !rewind.delay.is_zero() {
             self.held_until = Some(now.after(rewind.delay));
         }
-        self.rewind(now, VoidReason::Rewound, &[]);
+        self.rewind(now, VoidReason::Rewound, &BTreeSet::new());
     }
 
     /// Back to the offset: everything above is to be delivered again, except what is being parked.
-    pub(super) fn rewind(&mut self, now: Instant, reason: VoidReason, timed_out: &[u64]) {
+    pub(super) fn rewind(&mut self, now: Instant, reason: VoidReason, timed_out: &BTreeSet<u64>) {
         self.void_all(reason, timed_out);
         for slot in self.window.iter_mut() {
             if let SlotState::Replying { number } = slot.state {
@@ -218,7 +221,7 @@ impl<E: Clone> Dispatcher<E> {
     }
 
     /// Voids what is in flight; those numbers whose own time ran out with that reason.
-    pub(super) fn void_all(&mut self, reason: VoidReason, timed_out: &[u64]) {
+    pub(super) fn void_all(&mut self, reason: VoidReason, timed_out: &BTreeSet<u64>) {
         let reason_of = |number: u64| {
             if timed_out.contains(&number) {
                 VoidReason::AckTimeout
@@ -242,6 +245,7 @@ impl<E: Clone> Dispatcher<E> {
 
     fn settle_for_good(&mut self, sequence: Sequence) {
         self.window.remove(sequence);
+        self.no_fit = false;
         self.progress.settle(sequence);
     }
 

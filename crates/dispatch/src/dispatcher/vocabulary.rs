@@ -37,6 +37,10 @@ pub enum Input<E> {
     },
     /// A connection wants the subscription.
     Connect(ConnectionId),
+    /// The next event does not fit into the room that there is.
+    Full,
+    /// A connection does not want the subscription any more, and goes on.
+    Detach(ConnectionId),
     /// A connection is gone.
     Disconnect(ConnectionId),
     /// A connection works.

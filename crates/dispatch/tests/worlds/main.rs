@@ -73,6 +73,12 @@ fn single_deliveries_in_every_order() {
                 closes: 1,
                 ..Budget::default()
             },
+            Budget {
+                outages: 1,
+                retries: 1,
+                busy: 1,
+                ..Budget::default()
+            },
         ] {
             let states = explore(World::new(read_ahead, false, None, budget));
             assert!(
@@ -100,6 +106,11 @@ fn ack_timeouts_in_every_order() {
             Budget {
                 timeouts: 1,
                 closes: 1,
+                ..Budget::default()
+            },
+            Budget {
+                timeouts: 2,
+                outages: 1,
                 ..Budget::default()
             },
         ] {
@@ -133,6 +144,12 @@ fn batches_in_every_order() {
             Budget {
                 timeouts: 1,
                 retries: 1,
+                ..Budget::default()
+            },
+            Budget {
+                outages: 1,
+                busy: 1,
+                pauses: 1,
                 ..Budget::default()
             },
         ] {

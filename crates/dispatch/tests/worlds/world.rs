@@ -21,6 +21,7 @@ pub(crate) struct Budget {
     pub(crate) replies: u8,
     pub(crate) pauses: u8,
     pub(crate) closes: u8,
+    pub(crate) outages: u8,
     pub(crate) busy: u8,
     pub(crate) failed_hand_overs: u8,
     pub(crate) failed_writes: u8,
@@ -57,6 +58,7 @@ pub(crate) struct World {
     budget: Budget,
     connection: u8,
     busy: bool,
+    down: bool,
     /// Unanswered single deliveries: number, sequence, connection.
     held: BTreeMap<u64, (i64, u8)>,
     /// Voided deliveries that the application may still answer.
@@ -94,6 +96,7 @@ impl World {
             budget,
             connection: 0,
             busy: false,
+            down: false,
             held: BTreeMap::new(),
             late: BTreeSet::new(),
             batch: None,
@@ -200,6 +203,24 @@ impl World {
         if self.budget.closes > 0 {
             let mut world = self.clone();
             world.close();
+            world.check();
+            next.push(world);
+        }
+        if self.budget.outages > 0 && !self.down {
+            let mut world = self.clone();
+            world.budget.outages -= 1;
+            world.down = true;
+            let id = world.id();
+            world.tell(Input::Down(id));
+            world.check();
+            next.push(world);
+        }
+        if self.down {
+            let mut world = self.clone();
+            world.down = false;
+            world.busy = false;
+            let id = world.id();
+            world.tell(Input::Up(id));
             world.check();
             next.push(world);
         }
@@ -551,6 +572,7 @@ impl World {
         let old = self.id();
         self.connection += 1;
         self.busy = false;
+        self.down = false;
         // The next one waits already, and takes over.
         let new = self.id();
         self.tell(Input::Connect(new));
@@ -573,6 +595,17 @@ impl World {
         self.now = due;
         let before = self.dispatcher.in_flight();
         self.tell(Input::Timeout);
+        if self
+            .dispatcher
+            .poll_timeout()
+            .is_some_and(|due| due <= self.now)
+        {
+            let action = self.dispatcher.clone().poll_action(self.now);
+            assert!(
+                action.is_some(),
+                "a timer that changes nothing would fire for ever: {self:?}"
+            );
+        }
         if overdue {
             self.budget.timeouts -= 1;
         }
@@ -588,7 +621,8 @@ impl World {
                 )
                 .min()
                 .expect("something was in flight");
-            *self.failures.entry(lowest).or_default() += 1;
+            // Nobody could have answered during an outage.
+            *self.failures.entry(lowest).or_default() += u32::from(!self.down);
             self.rewind();
             // What was voided must be told before anything else, as the driver does.
             while self.dispatcher.in_flight()
