@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -146,9 +147,16 @@ impl Event {
         &self.record.content.events[self.index as usize].json
     }
 
-    /// About how many bytes a delivery of it takes.
+    /// About how many bytes it keeps in memory: its own JSON, and its share of what its record holds besides.
     pub fn size(&self) -> usize {
-        self.open_json().len() + 256
+        let content = &self.record.content;
+        let values: usize = content
+            .values
+            .iter()
+            .filter_map(|value| value.json.as_ref())
+            .map(Bytes::len)
+            .sum();
+        self.open_json().len() + values / content.events.len() + 256
     }
 
     /// Appends the event as a list shows it: enriched, with `sequence`, without a subscription.

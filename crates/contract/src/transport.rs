@@ -204,6 +204,8 @@ pub trait Callbacks: Send + Sync + 'static {
     /// Starts a subscription that is not stored and ends with the connection. It begins at the newest event
     /// unless `options.firstEvent` says otherwise. Returns it as deliveries will show it.
     ///
+    /// Not before [`init`](TransportPlugin::init) has returned (`FF10172`).
+    ///
     /// Refused before anything starts: the namespace is unknown (`FF10436`), a regular expression does not
     /// compile (`FF10171`), options are wrong (the code of the option), or the connection is closed.
     fn ephemeral_subscription(

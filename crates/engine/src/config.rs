@@ -17,6 +17,8 @@ pub struct EngineConfig {
     pub commit_records_max: NonZeroUsize,
     /// Most bytes of messages that wait for their commit; more publishers have to wait.
     pub commit_bytes_max: NonZeroUsize,
+    /// Most namespaces.
+    pub namespaces_max: usize,
     /// Most bytes of the newest events that each namespace keeps in memory.
     pub tail_bytes_max: usize,
     /// Most messages that a subscription which catches up reads at once.
@@ -49,6 +51,7 @@ impl Default for EngineConfig {
             shards: 0,
             commit_records_max: non_zero(1_000),
             commit_bytes_max: non_zero(64 << 20),
+            namespaces_max: 1_000,
             tail_bytes_max: 16 << 20,
             page_records_max: non_zero(512),
             page_bytes_max: 1 << 20,

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use photinus_contract::record::ReplyKey;
-use photinus_contract::store::{AppendError, Store};
+use photinus_contract::store::{
+    AppendError, CreateNamespaceError, NamespaceInfo, Store, StoreError, StoreErrorKind,
+};
 use photinus_contract::transport::Published;
-use photinus_contract::{CodedError, Event, MessageInput, MessageKind};
+use photinus_contract::{CodedError, Event, MessageInput, MessageKind, Namespace};
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -46,9 +48,7 @@ impl Core {
         input: MessageInput,
     ) -> Result<Receipt, CodedError> {
         let namespace = self.namespaces.get(namespace)?;
-        if self.stopping.load(Ordering::Acquire) {
-            return Err(CodedError::unavailable("The server is stopping"));
-        }
+        self.check_open()?;
         let (message, draft) = self.publisher().draft(&namespace, kind, input).await?;
         match self.committer.append(namespace, draft, None).await {
             Ok(record) => Ok(Receipt {
@@ -67,6 +67,39 @@ impl Core {
             Err(AppendError::Store(error)) => Err(unavailable(error)),
             Err(other) => Err(CodedError::internal(other.to_string())),
         }
+    }
+
+    /// Creates a namespace and serves it. If the store fails in between, it is served with the next start.
+    pub(crate) async fn create_namespace(
+        &self,
+        name: Namespace,
+        description: String,
+    ) -> Result<NamespaceInfo, CodedError> {
+        let _one_at_a_time = self.admin.lock().await;
+        let exists = || {
+            let text = format!("A namespace with name '{name}' already exists");
+            CodedError::new("FF10193", 409, text)
+        };
+        if self.namespaces.find(name.as_str()).is_some() {
+            return Err(exists());
+        }
+        if self.namespaces.count() >= self.config.namespaces_max {
+            let max = self.config.namespaces_max;
+            let text = format!("There are {max} namespaces already ([engine] namespaces_max)");
+            return Err(CodedError::bad_request("PH00430", text));
+        }
+        let info = NamespaceInfo::new(name.clone(), description, self.clock.now());
+        match self.store.create_namespace(info.clone()).await {
+            Ok(()) => {}
+            Err(CreateNamespaceError::Exists) => return Err(exists()),
+            Err(CreateNamespaceError::Store(error)) => return Err(unavailable(error)),
+            Err(other) => return Err(CodedError::internal(other.to_string())),
+        }
+        let loaded = self
+            .namespaces
+            .load(&*self.store, info.clone(), self.config.tail_bytes_max);
+        loaded.await.map_err(unavailable)?;
+        Ok(info)
     }
 
     /// Publishes the answer to an event under its key, which makes it happen once. An answer that is no valid
@@ -89,15 +122,47 @@ impl Core {
         };
         let (_, draft) = match self.publisher().draft(namespace, kind, reply).await {
             Ok(drafted) => drafted,
-            Err(error) => {
+            Err(error) if error.status() < 503 => {
                 warn!(event = %event.id(), %error, "a reply is not a valid message");
                 return Ok(());
+            }
+            Err(error) => {
+                let kind = StoreErrorKind::Unavailable;
+                return Err(StoreError::new(kind, error.to_string()).into());
             }
         };
         self.committer
             .append(namespace.clone(), draft, Some(key))
             .await
             .map(drop)
+    }
+
+    /// Whether the server is about to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Refuses what comes while the server stops.
+    pub(crate) fn check_open(&self) -> Result<(), CodedError> {
+        match self.is_stopping() {
+            true => Err(CodedError::unavailable("The server is stopping")),
+            false => Ok(()),
+        }
+    }
+
+    /// Runs a change of several steps to its end, whether or not anybody waits for it: a request that is
+    /// given up half-way must not leave half a change.
+    pub(crate) async fn to_the_end<T, F>(
+        self: &Arc<Self>,
+        change: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<T, CodedError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, CodedError>> + Send + 'static,
+    {
+        self.check_open()?;
+        let changed = self.tasks.spawn(change(self.clone())).await;
+        changed.unwrap_or_else(|error| Err(CodedError::internal(error.to_string())))
     }
 
     pub(crate) fn publisher(&self) -> Publisher<'_> {

@@ -180,8 +180,7 @@ impl Engine {
         for transport in core.transports.all() {
             transport.shutdown().await;
         }
-        closing.cancel();
-        // Replies and parked entries that are under way still reach the store.
+        // Replies, parked entries and changes of subscriptions that are under way still reach the store.
         core.tasks.close();
         core.tasks.wait().await;
         let mut stopped = Vec::new();
@@ -193,6 +192,7 @@ impl Engine {
         for wait in stopped {
             let _ = wait.await;
         }
+        closing.cancel();
         drivers.close();
         drivers.wait().await;
         core.store.close().await

@@ -4,25 +4,18 @@
 //! lose events, and a restart from the log is the recovery. (A panic in a transport is another matter: it is
 //! contained where the transport is called.)
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 use tracing::error;
 
-/// Ends the process if it is dropped by a panic.
-struct EndOnPanic(&'static str);
-
-impl Drop for EndOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            error!(
-                task = self.0,
-                "an assertion failed; the process ends, to start again from the log"
-            );
-            std::process::abort();
-        }
+/// Runs a task that the engine cannot be without. If it panics, the process ends.
+pub(crate) async fn or_end(name: &'static str, task: impl Future<Output = ()>) {
+    if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+        error!(
+            task = name,
+            "an assertion failed; the process ends, to start again from the log"
+        );
+        std::process::abort();
     }
-}
-
-/// Runs a task that the engine cannot be without.
-pub(crate) async fn or_end<T>(name: &'static str, task: impl Future<Output = T>) -> T {
-    let _guard = EndOnPanic(name);
-    task.await
 }

@@ -1,10 +1,9 @@
 //! What may the API ask of the engine?
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use photinus_contract::name::check_name;
-use photinus_contract::store::{CreateNamespaceError, NamespaceInfo};
+use photinus_contract::store::NamespaceInfo;
 use photinus_contract::transport::{HttpMount, Published};
 use photinus_contract::{
     CodedError, Data, DataId, Event, EventId, Message, MessageInput, MessageKind, Namespace,
@@ -66,7 +65,7 @@ impl Handle {
 
     /// Whether it takes messages.
     pub fn is_ready(&self) -> bool {
-        !self.core.stopping.load(Ordering::Acquire)
+        !self.core.is_stopping()
     }
 
     /// All namespaces, by name.
@@ -89,27 +88,10 @@ impl Handle {
         description: &str,
     ) -> Result<NamespaceInfo, CodedError> {
         check_name(name, "name")?;
-        let core = &self.core;
-        let _one_at_a_time = core.admin.lock().await;
-        let info = NamespaceInfo::new(Namespace::new(name), description, core.clock.now());
-        core.store
-            .create_namespace(info.clone())
-            .await
-            .map_err(|error| match error {
-                CreateNamespaceError::Exists => CodedError::new(
-                    "FF10193",
-                    409,
-                    format!("A namespace with name '{name}' already exists"),
-                ),
-                CreateNamespaceError::Store(error) => unavailable(error),
-                other => CodedError::internal(other.to_string()),
-            })?;
-        let tail_bytes_max = core.config.tail_bytes_max;
-        let loaded = core
-            .namespaces
-            .load(&*core.store, info.clone(), tail_bytes_max);
-        loaded.await.map_err(unavailable)?;
-        Ok(info)
+        let (name, description) = (Namespace::new(name), description.to_owned());
+        let change =
+            |core: Arc<Core>| async move { core.create_namespace(name, description).await };
+        self.core.to_the_end(change).await
     }
 
     /// The durable subscriptions of a namespace, newest first.
@@ -136,7 +118,10 @@ impl Handle {
         namespace: &str,
         input: SubscriptionInput,
     ) -> Result<Arc<Subscription>, CodedError> {
-        self.core.create_subscription(namespace, input).await
+        let namespace = namespace.to_owned();
+        let change =
+            |core: Arc<Core>| async move { core.create_subscription(&namespace, input).await };
+        self.core.to_the_end(change).await
     }
 
     /// Creates a durable subscription, or changes the one of that name. Its offset stays.
@@ -145,7 +130,10 @@ impl Handle {
         namespace: &str,
         input: SubscriptionInput,
     ) -> Result<Arc<Subscription>, CodedError> {
-        self.core.put_subscription(namespace, input).await
+        let namespace = namespace.to_owned();
+        let change =
+            |core: Arc<Core>| async move { core.put_subscription(&namespace, input).await };
+        self.core.to_the_end(change).await
     }
 
     /// Deletes a durable subscription. `FF10109` if there is none of that id.
@@ -154,7 +142,10 @@ impl Handle {
         namespace: &str,
         id: SubscriptionId,
     ) -> Result<(), CodedError> {
-        self.core.delete_subscription(namespace, id).await
+        let namespace = namespace.to_owned();
+        let change =
+            |core: Arc<Core>| async move { core.delete_subscription(&namespace, id).await };
+        self.core.to_the_end(change).await
     }
 
     /// Publishes a message: resolves when it is committed. Dropping the future does not take it back.

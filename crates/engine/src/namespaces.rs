@@ -39,6 +39,13 @@ impl NamespaceMap {
             .cloned()
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
     pub(crate) fn all(&self) -> Vec<NamespaceInfo> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::config::EngineConfig;
-use crate::shard::ShardHandle;
+use crate::shard::{Mail, ShardHandle};
 use crate::tail::Piece;
 
 /// How long a failed read waits before it is tried again.
@@ -90,7 +90,9 @@ impl Pages {
                 return Some(piece.clone());
             }
             Some((&start, Slot::Loading { waiting })) if start == after => {
-                waiting.push(shard.clone());
+                if !waiting.contains(shard) {
+                    waiting.push(shard.clone());
+                }
                 return None;
             }
             _ => {}
@@ -147,7 +149,7 @@ impl Pages {
         state.bytes += bytes;
         while state.bytes > self.inner.bytes_max && state.drop_oldest(namespace, after) {}
         drop(state);
-        wake(before);
+        wake(before, namespace, after);
     }
 
     fn failed(&self, namespace: &Namespace, after: Sequence) {
@@ -157,7 +159,7 @@ impl Pages {
             .logs
             .get_mut(namespace)
             .and_then(|log| log.remove(&after));
-        wake(before);
+        wake(before, namespace, after);
     }
 }
 
@@ -191,10 +193,11 @@ impl State {
     }
 }
 
-fn wake(slot: Option<Slot>) {
+fn wake(slot: Option<Slot>, namespace: &Namespace, after: Sequence) {
     if let Some(Slot::Loading { waiting }) = slot {
         for shard in waiting {
-            shard.page_loaded();
+            let namespace = namespace.clone();
+            shard.post(Mail::Page { namespace, after });
         }
     }
 }

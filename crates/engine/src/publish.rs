@@ -14,7 +14,7 @@ use bytes::Bytes;
 use photinus_contract::data::{Hash, RecordValue, Validator};
 use photinus_contract::message::{DataInput, HeaderInput};
 use photinus_contract::name::check_name;
-use photinus_contract::store::Store;
+use photinus_contract::store::{Store, StoreError, StoreErrorKind};
 use photinus_contract::{
     CodedError, DataRef, Message, MessageHeader, MessageId, MessageInput, MessageKind,
 };
@@ -316,8 +316,14 @@ fn internal(error: serde_json::Error) -> CodedError {
     CodedError::internal(format!("a message cannot be written as JSON: {error}"))
 }
 
-pub(crate) fn unavailable(error: photinus_contract::store::StoreError) -> CodedError {
-    if error.is_retryable() {
+/// Whether the store may do the same call later.
+pub(crate) fn is_passing(error: &StoreError) -> bool {
+    let kind = error.kind();
+    error.is_retryable() || matches!(kind, StoreErrorKind::Inaccessible | StoreErrorKind::Closed)
+}
+
+pub(crate) fn unavailable(error: StoreError) -> CodedError {
+    if is_passing(&error) {
         CodedError::unavailable(error.to_string())
     } else {
         CodedError::internal(error.to_string())

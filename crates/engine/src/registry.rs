@@ -243,7 +243,7 @@ impl Registry {
         if let Some(connected) = state.connections.remove(connection) {
             state.order.remove(&connected.order);
             for id in connected.attached {
-                self.detach(id, connection);
+                self.detach(id, connection, true);
             }
         }
     }
@@ -288,7 +288,7 @@ impl Registry {
         }
         if !wanted {
             connected.attached.remove(&id);
-            self.detach(id, connection);
+            self.detach(id, connection, false);
             return;
         }
         let Some(namespace) = self.namespaces.find(stored.subscription.namespace.as_str()) else {
@@ -312,11 +312,11 @@ impl Registry {
         });
     }
 
-    fn detach(&self, id: SubscriptionId, connection: &ConnectionId) {
-        let connection = connection.clone();
+    fn detach(&self, id: SubscriptionId, connection: &ConnectionId, closed: bool) {
         self.shard(id).post(Mail::Detach {
             subscription: id,
-            connection,
+            connection: connection.clone(),
+            closed,
         });
     }
 

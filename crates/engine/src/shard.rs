@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use photinus_contract::transport::ConnectionState;
-use photinus_contract::{ConnectionId, Namespace, Response, SubscriptionId};
+use photinus_contract::{ConnectionId, Namespace, Response, Sequence, SubscriptionId};
 use photinus_dispatch::{Input, Instant};
 use tracing::{info, warn};
 
@@ -50,8 +50,8 @@ struct Shard {
     runnable: VecDeque<SubscriptionId>,
     /// Those that have read all there is and could take more.
     hungry: BTreeSet<SubscriptionId>,
-    /// Those that wait for a page.
-    waiting: BTreeSet<SubscriptionId>,
+    /// Those that wait for a page, by where it goes on.
+    waiting: BTreeMap<(Namespace, Sequence), Vec<SubscriptionId>>,
     timers: BTreeSet<(Instant, SubscriptionId)>,
     /// Pieces of tails that dispatchers share within a turn.
     pieces: BTreeMap<Namespace, Piece>,
@@ -68,7 +68,7 @@ impl Shard {
             active: BTreeMap::new(),
             runnable: VecDeque::new(),
             hungry: BTreeSet::new(),
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
             pieces: BTreeMap::new(),
             saves: save::Saves::default(),
@@ -78,15 +78,12 @@ impl Shard {
 
     async fn run(mut self) {
         loop {
-            let Received {
-                mail,
-                tail_moved,
-                page_loaded,
-            } = self.handle.receive();
-            let idle = mail.is_empty() && !tail_moved && !page_loaded && self.runnable.is_empty();
+            let Received { mail, tail_moved } = self.handle.receive();
+            let idle = mail.is_empty() && !tail_moved && self.runnable.is_empty();
             for mail in mail {
                 if let Mail::Shutdown { done } = mail {
                     self.shut_down().await;
+                    self.handle.close();
                     let _ = done.send(());
                     return;
                 }
@@ -95,10 +92,6 @@ impl Shard {
             if tail_moved {
                 let hungry = std::mem::take(&mut self.hungry);
                 hungry.into_iter().for_each(|id| self.wake(id));
-            }
-            if page_loaded {
-                let waiting = std::mem::take(&mut self.waiting);
-                waiting.into_iter().for_each(|id| self.wake(id));
             }
             let now = self.now();
             self.fire_timers(now);
@@ -149,7 +142,12 @@ impl Shard {
             Mail::Detach {
                 subscription,
                 connection,
-            } => self.detach(subscription, &connection),
+                closed,
+            } => self.detach(subscription, &connection, closed),
+            Mail::Page { namespace, after } => {
+                let waiting = self.waiting.remove(&(namespace, after));
+                waiting.into_iter().flatten().for_each(|id| self.wake(id));
+            }
             Mail::State {
                 subscription,
                 connection,
@@ -240,7 +238,11 @@ impl Shard {
                 .iter_mut()
                 .filter(|(other, _)| *other == connection)
             {
-                *up = !matches!(state, ConnectionState::Down { .. });
+                match state {
+                    ConnectionState::Down { .. } => *up = false,
+                    ConnectionState::Up => *up = true,
+                    _ => {}
+                }
             }
             return;
         }
@@ -302,7 +304,6 @@ impl Shard {
             return;
         };
         self.hungry.remove(&id);
-        self.waiting.remove(&id);
         let Phase::Running(running) = active.phase else {
             return;
         };
@@ -326,7 +327,7 @@ impl Shard {
         }
         for result in self.save_and_wait(ids).await {
             if let Err(error) = result.outcome {
-                warn!(subscription = %result.subscription, %error, "its last position is not written");
+                warn!(subscription = %result.write.subscription, %error, "its last position is not written");
             }
         }
     }

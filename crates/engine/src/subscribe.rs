@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use photinus_contract::name::check_name_no_uuid;
 use photinus_contract::object::{null_as_default, object_or_default};
-use photinus_contract::options::BATCH_TIMEOUT_DEFAULT;
 use photinus_contract::store::{CreateSubscriptionError, OffsetRecord, Start};
 use photinus_contract::{
     CodedError, ConnectionId, Namespace, Sequence, Subscription, SubscriptionFilter,
@@ -185,14 +184,6 @@ impl Core {
         let transport = self.transports.get(name).ok_or_else(|| unknown(name))?;
         let mut options = input.options.clone();
         let filter = checked(&transport, &input.filter, &mut options)?;
-        if options.is_batch() {
-            options.read_ahead = Some(options.read_ahead_or_default());
-            let timeout = options
-                .batch_timeout
-                .take()
-                .filter(|timeout| !timeout.is_empty());
-            options.batch_timeout = Some(timeout.unwrap_or_else(|| BATCH_TIMEOUT_DEFAULT.into()));
-        }
         Ok(Checked {
             transport,
             filter: Arc::new(filter),

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
     Batch, Capabilities, CodedError, ConnectionId, Delivery, DeliveryId, HandOver, SubscriptionId,
@@ -13,6 +15,9 @@ use photinus_contract::{
 };
 use serde_json::Value;
 use tracing::error;
+
+/// How long a transport may take to stop.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
 /// A transport that runs.
 pub(crate) struct RunningTransport {
@@ -83,9 +88,23 @@ impl RunningTransport {
             .flatten()
     }
 
+    /// Stops it, within [`SHUTDOWN_MAX`]: one that hangs or panics must not keep the others' positions from being
+    /// written.
     pub(crate) async fn shutdown(&self) {
-        if let Some(done) = self.contained("shutdown", || self.transport.shutdown()) {
-            done.await;
+        let Some(done) = self.contained("shutdown", || self.transport.shutdown()) else {
+            return;
+        };
+        let done = AssertUnwindSafe(done).catch_unwind();
+        match tokio::time::timeout(SHUTDOWN_MAX, done).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => error!(
+                transport = self.name,
+                "a transport panicked while it stopped"
+            ),
+            Err(_) => error!(
+                transport = self.name,
+                "a transport does not stop; going on without it"
+            ),
         }
     }
 

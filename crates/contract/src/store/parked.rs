@@ -30,6 +30,8 @@ pub struct ParkedEntry {
     pub subscription: SubscriptionId,
     /// The owner's epoch.
     pub epoch: u64,
+    /// The seek generation in which it was parked.
+    pub generation: u64,
     /// Where the event is in the log.
     pub sequence: Sequence,
     /// Which event.
@@ -44,9 +46,14 @@ pub struct ParkedEntry {
 
 impl ParkedEntry {
     /// An entry.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an entry has no part that could be left out"
+    )]
     pub fn new(
         subscription: SubscriptionId,
         epoch: u64,
+        generation: u64,
         sequence: Sequence,
         event: EventId,
         attempts: u32,
@@ -56,6 +63,7 @@ impl ParkedEntry {
         Self {
             subscription,
             epoch,
+            generation,
             sequence,
             event,
             attempts,

@@ -13,15 +13,15 @@ pub(super) struct Connected {
     pub(super) order: u64,
     pub(super) matcher: Option<Matcher>,
     pub(super) attached: BTreeSet<SubscriptionId>,
-    /// It does not work now, for any subscription.
+    /// It does not work now.
     down: bool,
-    /// It does not work now for these.
-    down_for: BTreeSet<SubscriptionId>,
+    /// For these it is the other way round.
+    excepted: BTreeSet<SubscriptionId>,
 }
 
 impl Connected {
     pub(super) fn is_up(&self, id: SubscriptionId) -> bool {
-        !self.down && !self.down_for.contains(&id)
+        self.down == self.excepted.contains(&id)
     }
 
     pub(super) fn note(&mut self, scope: Scope, state: &ConnectionState) {
@@ -31,15 +31,15 @@ impl Connected {
             _ => return,
         };
         match scope {
-            Scope::Subscription(id) if down => {
-                self.down_for.insert(id);
+            Scope::Subscription(id) if down == self.down => {
+                self.excepted.remove(&id);
             }
             Scope::Subscription(id) => {
-                self.down_for.remove(&id);
+                self.excepted.insert(id);
             }
             _ => {
                 self.down = down;
-                self.down_for.clear();
+                self.excepted.clear();
             }
         }
     }
@@ -70,7 +70,7 @@ impl State {
                 matcher: None,
                 attached: BTreeSet::new(),
                 down: false,
-                down_for: BTreeSet::new(),
+                excepted: BTreeSet::new(),
             }
         });
         if connected.transport != transport {

@@ -1,10 +1,13 @@
 //! How does a subscription become active, and stop being so?
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use photinus_contract::store::{OffsetRecord, StoreError};
+use photinus_contract::store::{OffsetRecord, ParkedEntry, Store, StoreError};
 use photinus_contract::{ConnectionId, Sequence, SubscriptionId};
-use photinus_dispatch::{Dispatcher, DispatcherConfig, Input, Instant, RetrySchedule};
+use photinus_dispatch::{
+    Dispatcher, DispatcherConfig, Input, Instant, RetrySchedule, SETTLED_SPAN_MAX,
+};
 use tracing::{debug, warn};
 
 use super::feed::Payload;
@@ -89,7 +92,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn detach(&mut self, id: SubscriptionId, connection: &ConnectionId) {
+    pub(super) fn detach(&mut self, id: SubscriptionId, connection: &ConnectionId, closed: bool) {
         let Some(active) = self.active.get_mut(&id) else {
             return;
         };
@@ -99,23 +102,35 @@ impl Shard {
                 connections.is_empty()
             }
             Phase::Running(_) => {
-                self.tell(id, Input::Disconnect(connection.clone()));
+                let connection = connection.clone();
+                self.tell(
+                    id,
+                    match closed {
+                        true => Input::Disconnect(connection),
+                        false => Input::Detach(connection),
+                    },
+                );
                 self.running(id)
                     .is_some_and(|running| running.dispatcher.is_idle())
             }
         };
         if idle {
             debug!(subscription = %id, "no connection wants it any more");
-            self.remove(id);
+            self.stop(id);
         }
     }
 
     /// Asks the store for the position of a subscription, and to be its only owner.
     fn claim(&self, id: SubscriptionId, start: u64) {
+        // The claim is on its way before anything else is asked of the store.
         let claim = self.core.store.claim(id);
+        let store = self.core.store.clone();
         let handle = self.handle.clone();
         self.core.tasks.spawn(async move {
-            let claim = claim.await;
+            let claim = match claim.await {
+                Ok(Some(record)) => with_parked(&*store, id, record).await.map(Some),
+                other => other,
+            };
             if claim.is_err() {
                 tokio::time::sleep(CLAIM_RETRY_DELAY).await;
             }
@@ -140,6 +155,10 @@ impl Shard {
             Ok(Some(record)) => self.begin(id, &record),
             Ok(None) => {
                 warn!(subscription = %id, "the store does not know it");
+                self.remove(id);
+            }
+            Err(error) if self.core.is_stopping() => {
+                debug!(subscription = %id, %error, "it is not claimed any more");
                 self.remove(id);
             }
             Err(error) => {
@@ -181,6 +200,27 @@ impl Shard {
         debug!(subscription = %id, offset = %record.offset, epoch = record.epoch, "it is active");
         self.wake(id);
     }
+}
+
+/// A parked entry above the offset settles its event, also if the position was not written since. (Entries from
+/// before a seek do not: a seek back delivers them again.)
+async fn with_parked(
+    store: &dyn Store,
+    id: SubscriptionId,
+    mut record: OffsetRecord,
+) -> Result<OffsetRecord, StoreError> {
+    let parked = store.parked(id, record.offset, SETTLED_SPAN_MAX).await?;
+    let mut settled: BTreeSet<i64> = record.settled.iter().cloned().flatten().collect();
+    let known = settled.len();
+    let current = |entry: &&ParkedEntry| entry.generation == record.generation;
+    settled.extend(parked.iter().filter(current).map(|entry| entry.sequence.0));
+    if settled.len() > known {
+        record.settled = settled
+            .into_iter()
+            .map(|sequence| sequence..=sequence)
+            .collect();
+    }
+    Ok(record)
 }
 
 fn dispatcher_config(spec: &Spec, window_bytes_max: usize) -> DispatcherConfig {

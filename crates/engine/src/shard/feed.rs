@@ -4,16 +4,18 @@
 
 use std::sync::Arc;
 
-use photinus_contract::store::StoreError;
-use photinus_contract::{Data, Event, Sequence, SubscriptionId};
+use photinus_contract::store::{Store, StoreError};
+use photinus_contract::{Data, Event, Namespace, Sequence, SubscriptionId};
 use photinus_dispatch::{Filter, Input, Room};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{Mail, Shard};
 use crate::namespaces::NamespaceState;
 use crate::tail::{Look, Piece};
 use crate::values;
 
+/// How long a failed read of values waits before it is tried again.
+const RETRY_DELAY: std::time::Duration = std::time::Duration::from_millis(250);
 /// How many records of the tail are looked at together.
 const TAIL_RECORDS_MAX: usize = 512;
 
@@ -40,8 +42,10 @@ pub(super) enum Meal {
     Full,
     /// There is nothing more in the log.
     UpToDate,
-    /// A page is being read for it, or values are.
-    Waiting,
+    /// The page that goes on here is being read.
+    Waiting(Namespace, Sequence),
+    /// Values are being read for it.
+    Loading,
 }
 
 impl Shard {
@@ -56,7 +60,7 @@ impl Shard {
             return Meal::Full;
         };
         if running.loading {
-            return Meal::Waiting;
+            return Meal::Loading;
         }
         let Some(room) = running.dispatcher.room() else {
             return Meal::Full;
@@ -72,6 +76,7 @@ impl Shard {
             self.core.config.window_bytes_max.get(),
         );
         if fed.through <= room.after {
+            self.does_not_fit(id);
             return Meal::Full;
         }
         let looked_at = fed.looked_at;
@@ -81,8 +86,8 @@ impl Shard {
         };
         if wants_data && !fed.events.is_empty() {
             running.loading = true;
-            self.load(id, start, fed);
-            return Meal::Waiting;
+            self.load(id, start, fed, room);
+            return Meal::Loading;
         }
         running.dispatcher.handle(
             now,
@@ -109,40 +114,31 @@ impl Shard {
                 Ok(piece)
             }
             Look::UpToDate => Err(Meal::UpToDate),
+            Look::Behind if self.core.is_stopping() => Err(Meal::UpToDate),
             Look::Behind => {
                 let head = namespace.tail.head();
-                self.core
-                    .pages
-                    .get(name, after, head, &self.handle)
-                    .ok_or(Meal::Waiting)
+                let page = self.core.pages.get(name, after, head, &self.handle);
+                page.ok_or_else(|| Meal::Waiting(name.clone(), after))
             }
         }
     }
 
-    /// Loads the values of events before they are fed.
-    fn load(&self, id: SubscriptionId, start: u64, mut fed: Fed) {
+    fn does_not_fit(&mut self, id: SubscriptionId) {
+        let now = self.now();
+        if let Some(running) = self.running(id) {
+            running.dispatcher.handle(now, Input::Full);
+        }
+    }
+
+    /// Loads the values of events before they are fed, as far as there is room for them.
+    fn load(&self, id: SubscriptionId, start: u64, fed: Fed, room: Room) {
         let store = self.core.store.clone();
         let handle = self.handle.clone();
+        let is_window_empty = room.bytes == self.core.config.window_bytes_max.get();
         self.core.tasks.spawn(async move {
-            let mut failed: Option<StoreError> = None;
-            for (_, bytes, payload) in &mut fed.events {
-                match values::of_message(&*store, payload.event.record()).await {
-                    Ok(data) => {
-                        *bytes += data
-                            .iter()
-                            .map(|data| data.value.get().len())
-                            .sum::<usize>();
-                        payload.data = Some(data.into());
-                    }
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
-                }
-            }
-            let fed = failed.map_or(Ok(fed), Err);
+            let fed = with_values(&*store, fed, room, is_window_empty).await;
             if fed.is_err() {
-                tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+                tokio::time::sleep(RETRY_DELAY).await;
             }
             handle.post(Mail::Loaded {
                 subscription: id,
@@ -160,6 +156,10 @@ impl Shard {
             running.loading = false;
         }
         match fed {
+            Ok(fed) if fed.events.is_empty() => {
+                self.does_not_fit(id);
+                self.wake(id);
+            }
             Ok(fed) => self.tell(
                 id,
                 Input::Events {
@@ -167,12 +167,47 @@ impl Shard {
                     through: fed.through,
                 },
             ),
+            Err(error) if self.core.is_stopping() => {
+                debug!(subscription = %id, %error, "values are not read any more");
+            }
             Err(error) => {
                 warn!(subscription = %id, %error, "cannot read values; trying again");
                 self.wake(id);
             }
         }
     }
+}
+
+/// Reads the values of matching events. Ends at the first event that does not fit any more; what was passed on
+/// the way there without a match is passed, too.
+async fn with_values(
+    store: &dyn Store,
+    fed: Fed,
+    room: Room,
+    is_window_empty: bool,
+) -> Result<Fed, StoreError> {
+    let mut events = Vec::with_capacity(fed.events.len());
+    let mut bytes = 0;
+    for (sequence, size, mut payload) in fed.events {
+        let data = values::of_message(store, payload.event.record()).await?;
+        let size = size
+            + data
+                .iter()
+                .map(|data| data.value.get().len())
+                .sum::<usize>();
+        let is_first_of_all = events.is_empty() && is_window_empty;
+        if !is_first_of_all && bytes + size > room.bytes {
+            return Ok(Fed {
+                events,
+                through: sequence.previous(),
+                looked_at: fed.looked_at,
+            });
+        }
+        bytes += size;
+        payload.data = Some(data.into());
+        events.push((sequence, size, payload));
+    }
+    Ok(Fed { events, ..fed })
 }
 
 /// The events of a piece that match, as far as there is room.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use photinus_contract::store::{OffsetRecord, StoreError};
 use photinus_contract::transport::ConnectionState;
-use photinus_contract::{ConnectionId, Response, Subscription, SubscriptionId};
+use photinus_contract::{
+    ConnectionId, Namespace, Response, Sequence, Subscription, SubscriptionId,
+};
 use photinus_dispatch::Filter;
 use tokio::sync::oneshot;
 
@@ -21,10 +23,11 @@ pub(crate) enum Mail {
         connection: ConnectionId,
         up: bool,
     },
-    /// A connection does not want it any more, or is gone.
+    /// A connection does not want it any more; or, `closed`, is gone.
     Detach {
         subscription: SubscriptionId,
         connection: ConnectionId,
+        closed: bool,
     },
     /// The state of a connection changed for a subscription.
     State {
@@ -42,6 +45,11 @@ pub(crate) enum Mail {
         subscription: SubscriptionId,
         start: u64,
         claim: Result<Option<OffsetRecord>, StoreError>,
+    },
+    /// The page that goes on here is there, or has to be asked for again.
+    Page {
+        namespace: Namespace,
+        after: Sequence,
     },
     /// The values of events were loaded.
     Loaded {

@@ -1,11 +1,11 @@
 //! How does a shard hear of things?
 //!
-//! Through one queue and two flags. Posting never blocks; what can be posted is bounded by deliveries, connections
-//! and subscriptions, each of which has a limit of its own. The flags are levels, not counts: however often the
+//! Through one queue and a flag. Posting never blocks; what can be posted is bounded by deliveries, connections
+//! and subscriptions, each of which has a limit of its own. The flag is a level, not a count: however often the
 //! tail moved, it is looked at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -19,17 +19,22 @@ pub(crate) struct ShardHandle {
 
 #[derive(Default)]
 pub(crate) struct Mailbox {
-    queue: Mutex<Vec<Mail>>,
+    queue: Mutex<Queue>,
     tail_moved: AtomicBool,
-    page_loaded: AtomicBool,
     notify: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    mail: Vec<Mail>,
+    /// The shard has ended: nobody reads any more.
+    closed: bool,
 }
 
 /// All that came since the last time.
 pub(super) struct Received {
     pub(super) mail: Vec<Mail>,
     pub(super) tail_moved: bool,
-    pub(super) page_loaded: bool,
 }
 
 impl ShardHandle {
@@ -37,13 +42,14 @@ impl ShardHandle {
         Self { mailbox }
     }
 
-    /// Posts a mail. The order of posts is the order in which they are handled.
+    /// Posts a mail. The order of posts is the order in which they are handled. A shard that has ended drops
+    /// it, and whoever waits for an answer is told so.
     pub(crate) fn post(&self, mail: Mail) {
-        self.mailbox
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(mail);
+        let mut queue = self.queue();
+        if !queue.closed {
+            queue.mail.push(mail);
+        }
+        drop(queue);
         self.mailbox.notify.notify_one();
     }
 
@@ -53,25 +59,38 @@ impl ShardHandle {
         self.mailbox.notify.notify_one();
     }
 
-    /// A page that the shard waits for is there, or has to be asked for again.
-    pub(crate) fn page_loaded(&self) {
-        self.mailbox.page_loaded.store(true, Ordering::Release);
-        self.mailbox.notify.notify_one();
+    pub(super) fn receive(&self) -> Received {
+        Received {
+            tail_moved: self.mailbox.tail_moved.swap(false, Ordering::AcqRel),
+            mail: std::mem::take(&mut self.queue().mail),
+        }
     }
 
-    pub(super) fn receive(&self) -> Received {
-        let mailbox = &self.mailbox;
-        Received {
-            tail_moved: mailbox.tail_moved.swap(false, Ordering::AcqRel),
-            page_loaded: mailbox.page_loaded.swap(false, Ordering::AcqRel),
-            mail: std::mem::take(
-                &mut *mailbox.queue.lock().unwrap_or_else(PoisonError::into_inner),
-            ),
-        }
+    /// The shard has ended.
+    pub(super) fn close(&self) {
+        let mut queue = self.queue();
+        queue.closed = true;
+        let rest = std::mem::take(&mut queue.mail);
+        drop(queue);
+        // Dropped without the lock: what it held may post.
+        drop(rest);
     }
 
     /// Resolves when something was posted since the last time it resolved.
     pub(super) async fn notified(&self) {
         self.mailbox.notify.notified().await;
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.mailbox
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PartialEq for ShardHandle {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mailbox, &other.mailbox)
     }
 }

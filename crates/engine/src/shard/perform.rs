@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 
 use super::feed::{Meal, Payload};
 use super::{EVENTS_PER_TURN, Mail, Shard, Spec};
+use crate::publish::is_passing;
 
 impl Shard {
     /// Lets a dispatcher do what it can.
@@ -23,15 +24,20 @@ impl Shard {
             self.perform_all(id);
             match self.feed(id) {
                 Meal::Some(events) => looked_at += events,
-                Meal::Full => break,
+                Meal::Full => {
+                    // A batch that is full by bytes goes out now.
+                    self.perform_all(id);
+                    break;
+                }
                 Meal::UpToDate => {
                     self.hungry.insert(id);
                     break;
                 }
-                Meal::Waiting => {
-                    self.waiting.insert(id);
+                Meal::Waiting(namespace, after) => {
+                    self.waiting.entry((namespace, after)).or_default().push(id);
                     break;
                 }
+                Meal::Loading => break,
             }
             if looked_at > EVENTS_PER_TURN {
                 self.perform_all(id);
@@ -97,7 +103,7 @@ impl Shard {
                 }
                 Action::Park { item, reason } => {
                     let spec = spec.clone();
-                    self.park(&spec, start, epoch, item, reason);
+                    self.park(&spec, start, (epoch, generation), item, reason);
                 }
                 Action::Reply { item, reply } => {
                     let spec = spec.clone();
@@ -130,7 +136,14 @@ impl Shard {
     }
 
     /// Writes a parked entry. Without a store behind it, there is nowhere to park: the event is only passed.
-    fn park(&self, spec: &Spec, start: u64, epoch: u64, item: Item<Payload>, reason: String) {
+    fn park(
+        &self,
+        spec: &Spec,
+        start: u64,
+        (epoch, generation): (u64, u64),
+        item: Item<Payload>,
+        reason: String,
+    ) {
         let id = spec.subscription.id;
         let handle = self.handle.clone();
         let number = item.number;
@@ -146,6 +159,7 @@ impl Shard {
         let entry = ParkedEntry::new(
             id,
             epoch,
+            generation,
             item.sequence,
             item.event.event.id(),
             item.attempt,
@@ -197,9 +211,14 @@ impl Shard {
             let stored = match published.await {
                 Ok(()) | Err(AppendError::DuplicateReply { .. }) => true,
                 Err(AppendError::Fenced) => false,
-                Err(error) => {
-                    warn!(%subscription, %error, "cannot publish a reply");
+                Err(AppendError::Store(error)) if is_passing(&error) => {
+                    warn!(%subscription, %error, "cannot publish a reply; the event comes again");
                     false
+                }
+                Err(error) => {
+                    // It would be refused again and again, and hold the subscription for ever.
+                    warn!(%subscription, %error, "a reply is refused; the event counts as acknowledged");
+                    true
                 }
             };
             handle.post(Mail::Written {

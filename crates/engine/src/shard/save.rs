@@ -10,7 +10,7 @@ use std::time::Duration;
 use photinus_contract::SubscriptionId;
 use photinus_contract::store::{OffsetError, OffsetWrite, Store};
 use photinus_dispatch::{Instant, Unsaved};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Mail, Shard};
 
@@ -28,8 +28,7 @@ pub(super) struct Saves {
 
 /// What became of one position.
 pub(crate) struct Saved {
-    pub(crate) subscription: SubscriptionId,
-    pub(crate) epoch: u64,
+    pub(crate) write: OffsetWrite,
     pub(crate) outcome: Result<(), OffsetError>,
 }
 
@@ -99,31 +98,41 @@ impl Shard {
 
     pub(super) fn saved(&mut self, results: Vec<Saved>) {
         let now = self.now();
-        for Saved {
-            subscription,
-            epoch,
-            outcome,
-        } in results
-        {
-            let Some(running) = self.running(subscription) else {
+        for Saved { write, outcome } in results {
+            let Err(error) = outcome else { continue };
+            let subscription = write.subscription;
+            let running = self.running(subscription);
+            let Some(running) = running.filter(|running| running.epoch == write.epoch) else {
+                self.save_late(write, error);
                 continue;
             };
-            if running.epoch != epoch {
+            if error == OffsetError::Fenced {
+                info!(%subscription, "it has a newer owner; this one stops");
+                self.stop(subscription);
                 continue;
             }
-            match outcome {
-                Ok(()) => {}
-                Err(OffsetError::Fenced) => {
-                    info!(%subscription, "it has a newer owner; this one stops");
-                    self.stop(subscription);
-                }
-                Err(error) => {
-                    warn!(%subscription, %error, "its position is not written; trying again");
-                    running.dispatcher.unsave();
-                    self.saves.settled(subscription, now.after(RETRY_DELAY));
-                }
-            }
+            warn!(%subscription, %error, "its position is not written; trying again");
+            running.dispatcher.unsave();
+            self.saves.settled(subscription, now.after(RETRY_DELAY));
         }
+    }
+
+    /// The last position of a dispatcher that has ended could not be written. Its epoch keeps it from undoing
+    /// anything newer.
+    fn save_late(&self, write: OffsetWrite, error: OffsetError) {
+        let subscription = write.subscription;
+        if error == OffsetError::Fenced || self.core.is_stopping() {
+            debug!(%subscription, %error, "its last position is not written any more");
+            return;
+        }
+        warn!(%subscription, %error, "its last position is not written; trying again");
+        let store = self.core.store.clone();
+        let handle = self.handle.clone();
+        self.core.tasks.spawn(async move {
+            tokio::time::sleep(RETRY_DELAY).await;
+            let results = commit(&store, vec![write]).await;
+            handle.post(Mail::Saved { results });
+        });
     }
 
     fn writes(&mut self, ids: impl IntoIterator<Item = SubscriptionId>) -> Vec<OffsetWrite> {
@@ -154,21 +163,12 @@ fn commit(
     store: &Arc<dyn Store>,
     writes: Vec<OffsetWrite>,
 ) -> impl Future<Output = Vec<Saved>> + Send + 'static {
-    let whose: Vec<_> = writes
-        .iter()
-        .map(|write| (write.subscription, write.epoch))
-        .collect();
-    let outcomes = store.commit(writes);
+    let outcomes = store.commit(writes.clone());
     async move {
         let outcomes = outcomes.await;
-        whose
-            .into_iter()
-            .zip(outcomes)
-            .map(|((subscription, epoch), outcome)| Saved {
-                subscription,
-                epoch,
-                outcome,
-            })
+        let saved = writes.into_iter().zip(outcomes);
+        saved
+            .map(|(write, outcome)| Saved { write, outcome })
             .collect()
     }
 }

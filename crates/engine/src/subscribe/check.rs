@@ -1,5 +1,6 @@
 //! Which options and filters are refused?
 
+use photinus_contract::options::BATCH_TIMEOUT_DEFAULT;
 use photinus_contract::store::Start;
 use photinus_contract::{
     CodedError, DurationText, Sequence, SubscriptionFilter, SubscriptionOptions,
@@ -11,7 +12,7 @@ use crate::transports::RunningTransport;
 /// Largest filter and options together, as JSON, in bytes.
 const SUBSCRIPTION_BYTES_MAX: usize = 256 << 10;
 
-/// The checks that durable and ephemeral subscriptions share.
+/// The checks that durable and ephemeral subscriptions share; fills in the defaults of batches.
 pub(super) fn checked(
     transport: &RunningTransport,
     filter: &SubscriptionFilter,
@@ -49,6 +50,12 @@ pub(super) fn checked(
             "FF00135",
             format!("Filter and options have more than {SUBSCRIPTION_BYTES_MAX} bytes"),
         ));
+    }
+    if options.is_batch() {
+        options.read_ahead = Some(options.read_ahead_or_default());
+        let timeout = options.batch_timeout.take();
+        let timeout = timeout.filter(|timeout| !timeout.is_empty());
+        options.batch_timeout = Some(timeout.unwrap_or_else(|| BATCH_TIMEOUT_DEFAULT.into()));
     }
     Filter::new(filter)
 }

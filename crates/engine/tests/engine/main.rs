@@ -7,3 +7,4 @@ mod connections;
 mod outcomes;
 mod publishing;
 mod subscriptions;
+mod troubles;

@@ -69,6 +69,7 @@ CREATE TABLE parked (
     sequence     INTEGER NOT NULL,
     event        BLOB    NOT NULL,
     epoch        INTEGER NOT NULL,
+    generation   INTEGER NOT NULL,            -- entries from before a seek do not settle their events
     attempts     INTEGER NOT NULL,
     reason       TEXT    NOT NULL,
     created      INTEGER NOT NULL,

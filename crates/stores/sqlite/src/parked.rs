@@ -39,7 +39,7 @@ impl Parked for SqliteStore {
     ) -> BoxFuture<'static, Result<Vec<ParkedEntry>, StoreError>> {
         self.readers.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT epoch, sequence, event, attempts, reason, created FROM parked \
+                "SELECT epoch, generation, sequence, event, attempts, reason, created FROM parked \
                  WHERE subscription = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
             )?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -59,14 +59,15 @@ fn park(connection: &Connection, entry: &ParkedEntry) -> Result<Result<(), Offse
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO parked \
-             (subscription, sequence, event, epoch, attempts, reason, created) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             (subscription, sequence, event, epoch, generation, attempts, reason, created) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
             entry.subscription.0.as_bytes(),
             entry.sequence.0,
             entry.event.0.as_bytes(),
             to_column(entry.epoch)?,
+            to_column(entry.generation)?,
             entry.attempts,
             entry.reason,
             entry.created.as_nanos(),
@@ -78,10 +79,11 @@ fn entry(subscription: SubscriptionId, row: &Row<'_>) -> Result<ParkedEntry, Err
     Ok(ParkedEntry::new(
         subscription,
         from_column(row.get(0)?)?,
-        Sequence(row.get(1)?),
-        EventId(Uuid::from_bytes(row.get(2)?)),
-        row.get(3)?,
+        from_column(row.get(1)?)?,
+        Sequence(row.get(2)?),
+        EventId(Uuid::from_bytes(row.get(3)?)),
         row.get(4)?,
-        Timestamp::from_nanos(row.get(5)?),
+        row.get(5)?,
+        Timestamp::from_nanos(row.get(6)?),
     ))
 }

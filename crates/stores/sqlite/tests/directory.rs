@@ -50,6 +50,7 @@ async fn furnish(store: &SqliteStore) {
     let entry = ParkedEntry::new(
         id,
         epoch,
+        0,
         Sequence(2),
         event,
         1,

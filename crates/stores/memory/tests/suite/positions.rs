@@ -32,6 +32,7 @@ fn entry(id: SubscriptionId, epoch: u64, sequence: i64, reason: &str) -> ParkedE
     ParkedEntry::new(
         id,
         epoch,
+        2,
         Sequence(sequence),
         message(sequence as u64).event(0),
         3,
