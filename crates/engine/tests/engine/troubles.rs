@@ -21,43 +21,29 @@ async fn a_change_goes_to_its_end_when_nobody_waits_for_it() {
     let bench = Bench::new().await;
     bench.subscribe("app", json!({})).await;
     bench.connect("a", "app");
-    let abandon = async |request: tokio::task::JoinHandle<()>| {
-        // As far as it goes while the store holds its write.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        request.abort();
-        assert!(request.await.is_err(), "it waits for the store");
+    // As far as a request goes while the store holds its write.
+    async fn abandon<T>(bench: &Bench, request: impl Future<Output = T>) {
+        bench.store.hold_writes();
+        let given_up = tokio::time::timeout(Duration::from_secs(1), request).await;
+        assert!(given_up.is_err(), "it waits for the store");
         bench.store.release_all();
         tokio::time::sleep(Duration::from_secs(1)).await;
-    };
+    }
 
-    bench.store.hold_writes();
-    let handle = bench.handle.clone();
     let changed = input("app", json!({"message": {"tag": "^[12]$"}}), json!({}));
-    let put = async move { drop(handle.put_subscription("default", changed).await) };
-    abandon(tokio::spawn(put)).await;
+    abandon(&bench, bench.handle.put_subscription("default", changed)).await;
     bench.publish(["1", "3", "2"]).await;
     assert_eq!(bench.drain(2).await, ["1", "2"]);
 
-    bench.store.hold_writes();
-    let handle = bench.handle.clone();
     let new = input("new", json!({}), json!({}));
-    let post = async move { drop(handle.create_subscription("default", new).await) };
-    abandon(tokio::spawn(post)).await;
+    abandon(&bench, bench.handle.create_subscription("default", new)).await;
     assert_eq!(bench.handle.subscriptions("default").len(), 2);
 
-    bench.store.hold_writes();
-    let handle = bench.handle.clone();
-    let create = async move { drop(handle.create_namespace("other", "").await) };
-    abandon(tokio::spawn(create)).await;
+    abandon(&bench, bench.handle.create_namespace("other", "")).await;
     assert!(bench.handle.namespace("other").is_some());
     let kind = MessageKind::Broadcast;
-    assert!(
-        bench
-            .handle
-            .publish("other", kind, Default::default())
-            .await
-            .is_ok()
-    );
+    let publish = bench.handle.publish("other", kind, Default::default());
+    assert!(publish.await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
