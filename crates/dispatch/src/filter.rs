@@ -2,17 +2,25 @@
 //!
 //! FireFly's rule: every regular expression of the filter must be found somewhere in its attribute, which is
 //! the empty text where the event has no such thing. Most filters are plain texts or anchored prefixes; those
-//! are compared as such.
+//! are compared as such and take next to no memory.
+
+mod go_syntax;
+
+use std::collections::BTreeMap;
 
 use photinus_contract::filter::Attribute;
 use photinus_contract::{CodedError, Event, SubscriptionFilter};
-use regex::{Regex, RegexBuilder};
+use regex_automata::meta::{self, Regex};
 use regex_syntax::hir::{Hir, HirKind, Look};
 
 /// Longest pattern, in bytes.
 pub const PATTERN_BYTES_MAX: usize = 4096;
-/// Most memory that one compiled pattern may take, in bytes.
-const COMPILED_BYTES_MAX: usize = 1 << 20;
+/// Largest automaton that one pattern may need, in bytes.
+const AUTOMATON_BYTES_MAX: usize = 256 << 10;
+/// Most memory that a search with one pattern may use for what it has learnt, in bytes, of each thread.
+const SEARCH_CACHE_BYTES: usize = 64 << 10;
+/// Deepest nesting of groups in a pattern.
+const NESTING_MAX: u32 = 100;
 
 /// The filter of a subscription, ready to be asked.
 #[derive(Clone, Debug)]
@@ -29,34 +37,20 @@ enum Pattern {
     Regex(Regex),
 }
 
-/// Checks all regular expressions of a filter, also those that do not count, in FireFly's order. `FF10171`
-/// names the first one that does not compile.
-pub fn check_filter(filter: &SubscriptionFilter) -> Result<(), CodedError> {
-    for (path, pattern) in filter.patterns() {
-        compile(pattern).map_err(|reason| {
-            CodedError::bad_request(
-                "FF10171",
-                format!(
-                    "Regular expression '{}' of {path} does not compile: {reason}",
-                    shown(pattern)
-                ),
-            )
-        })?;
-    }
-    Ok(())
-}
-
 impl Filter {
-    /// Compiles a filter. `FF10171` if it cannot be.
+    /// Compiles a filter. All its regular expressions are checked, in FireFly's order, also those that do not
+    /// count: `FF10171` names the first one that does not compile.
     pub fn new(filter: &SubscriptionFilter) -> Result<Self, CodedError> {
-        check_filter(filter)?;
+        let mut compiled = BTreeMap::new();
+        for (path, text) in filter.patterns() {
+            let pattern = compile(text).map_err(|reason| refused(path, text, &reason))?;
+            compiled.insert(text, pattern);
+        }
         let mut tests = Vec::new();
         for (attribute, text) in filter.tests() {
-            // It compiled just now.
-            if let Ok(pattern) = compile(text)
-                && !matches!(pattern, Pattern::Everything)
-            {
-                tests.push((attribute, pattern));
+            match compiled.get(text) {
+                None | Some(Pattern::Everything) => {}
+                Some(pattern) => tests.push((attribute, pattern.clone())),
             }
         }
         Ok(Self { tests })
@@ -68,6 +62,20 @@ impl Filter {
             .iter()
             .all(|(attribute, pattern)| pattern.is_found(event.attribute(*attribute)))
     }
+
+    /// About how many bytes of memory it takes, with what one thread's searches learn.
+    pub fn memory(&self) -> usize {
+        let patterns = self.tests.iter().map(|(_, pattern)| pattern.memory());
+        size_of::<Self>() + patterns.sum::<usize>()
+    }
+}
+
+fn refused(path: &str, pattern: &str, reason: &str) -> CodedError {
+    let shown = shown(pattern);
+    CodedError::bad_request(
+        "FF10171",
+        format!("Regular expression '{shown}' of {path} does not compile: {reason}"),
+    )
 }
 
 impl Pattern {
@@ -80,21 +88,41 @@ impl Pattern {
             Pattern::Regex(regex) => regex.is_match(value),
         }
     }
+
+    fn memory(&self) -> usize {
+        match self {
+            Pattern::Everything => 0,
+            Pattern::Exact(text) | Pattern::Prefix(text) | Pattern::Contains(text) => text.len(),
+            Pattern::Regex(regex) => 2 * regex.memory_usage() + SEARCH_CACHE_BYTES,
+        }
+    }
 }
 
 fn compile(pattern: &str) -> Result<Pattern, String> {
     if pattern.len() > PATTERN_BYTES_MAX {
         return Err(format!("it is longer than {PATTERN_BYTES_MAX} bytes"));
     }
-    let hir = regex_syntax::parse(pattern).map_err(|error| one_line(&error.to_string()))?;
+    let hir = regex_syntax::ParserBuilder::new()
+        .nest_limit(NESTING_MAX)
+        .build()
+        .parse(&go_syntax::rewritten(pattern)?)
+        .map_err(|error| one_line(&error.to_string()))?;
     if let Some(plain) = plain(&hir) {
         return Ok(plain);
     }
-    RegexBuilder::new(pattern)
-        .size_limit(COMPILED_BYTES_MAX)
-        .build()
+    let config = meta::Config::new()
+        .nfa_size_limit(Some(AUTOMATON_BYTES_MAX))
+        .hybrid_cache_capacity(SEARCH_CACHE_BYTES)
+        .onepass(false)
+        .dfa(false);
+    meta::Builder::new()
+        .configure(config)
+        .build_from_hir(&hir)
         .map(Pattern::Regex)
-        .map_err(|error| one_line(&error.to_string()))
+        .map_err(|error| match error.size_limit() {
+            Some(_) => format!("it needs an automaton of more than {AUTOMATON_BYTES_MAX} bytes"),
+            None => one_line(&error.to_string()),
+        })
 }
 
 /// The pattern as a comparison of texts, if it is one.
@@ -222,7 +250,10 @@ mod tests {
             "^$", "^", "$", "", "a", "abc", "^abc", "abc$", "^abc$", "a\\.c", "^a.c$", "\\Aab",
             "ab\\z", "(abc)", "(?i)ABC", "^a|b$",
         ] {
-            let (ours, regex) = (compile(pattern).unwrap(), Regex::new(pattern).unwrap());
+            let (ours, regex) = (
+                compile(pattern).unwrap(),
+                regex::Regex::new(pattern).unwrap(),
+            );
             for value in values {
                 assert_eq!(
                     ours.is_found(value),
@@ -249,12 +280,12 @@ mod tests {
             (r#"{"topic":"(((a{100}){100}){100})"}"#, "filter.topic"),
             (r#"{"topic":"(?=a)"}"#, "filter.topic"),
         ] {
-            let error = check_filter(&serde_json::from_str(filter).unwrap()).unwrap_err();
+            let error = Filter::new(&serde_json::from_str(filter).unwrap()).unwrap_err();
             assert_eq!(error.code(), "FF10171");
             assert!(error.to_string().contains(&format!("{path} ")), "{error}");
             assert!(!error.to_string().contains('\n'), "{error}");
         }
         let long = serde_json::json!({"topic": "a".repeat(PATTERN_BYTES_MAX + 1)});
-        assert!(check_filter(&serde_json::from_value(long).unwrap()).is_err());
+        assert!(Filter::new(&serde_json::from_value(long).unwrap()).is_err());
     }
 }

@@ -17,7 +17,7 @@ mod window;
 pub use dispatcher::{
     Action, Dispatcher, DispatcherConfig, Input, Item, Room, SETTLED_SPAN_MAX, Taken, Verdict,
 };
-pub use filter::{Filter, PATTERN_BYTES_MAX, check_filter};
+pub use filter::{Filter, PATTERN_BYTES_MAX};
 pub use instant::Instant;
 pub use position::{Position, Unsaved};
 pub use retry::RetrySchedule;

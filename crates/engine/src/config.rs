@@ -39,6 +39,9 @@ pub struct EngineConfig {
     pub idle_offset_events_max: u64,
     /// Most bytes of values that one list gives at once.
     pub list_bytes_max: usize,
+    /// Most bytes of memory that the filters of all subscriptions take together. Plain texts and anchored
+    /// prefixes take next to nothing; other regular expressions some hundred kilobytes.
+    pub filters_bytes_max: usize,
     /// Largest message, in bytes: the sum of its values, those that it refers to included, and 1,024.
     pub message_bytes_max: usize,
     /// Most values in a message.
@@ -61,6 +64,7 @@ impl Default for EngineConfig {
             idle_offset_flush_ms: 30_000,
             idle_offset_events_max: 100_000,
             list_bytes_max: 32 << 20,
+            filters_bytes_max: 256 << 20,
             message_bytes_max: 800 << 10,
             message_values_max: 1_024,
         }

@@ -16,6 +16,7 @@ use tracing::warn;
 use crate::clock::Clock;
 use crate::committer::Committer;
 use crate::config::EngineConfig;
+use crate::filters::Filters;
 use crate::handle::Receipt;
 use crate::namespaces::{NamespaceMap, NamespaceState};
 use crate::pages::Pages;
@@ -30,6 +31,7 @@ pub(crate) struct Core {
     pub(crate) config: EngineConfig,
     pub(crate) namespaces: Arc<NamespaceMap>,
     pub(crate) transports: Arc<TransportMap>,
+    pub(crate) filters: Filters,
     pub(crate) registry: Registry,
     pub(crate) committer: Committer,
     pub(crate) pages: Pages,

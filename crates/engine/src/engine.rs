@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use photinus_contract::store::{CreateNamespaceError, NamespaceInfo, Store, StoreError};
 use photinus_contract::{Namespace, TransportPlugin};
-use photinus_dispatch::Filter;
 use serde_json::Value;
 use tokio::sync::{Mutex, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,7 @@ use crate::committer::Committer;
 use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::fatal::or_end;
+use crate::filters::Filters;
 use crate::handle::Handle;
 use crate::namespaces::{DEFAULT, NamespaceMap};
 use crate::pages::Pages;
@@ -110,9 +110,10 @@ impl Engine {
             &drivers,
             closing.clone(),
         );
+        let filters = Filters::new(config.filters_bytes_max);
         for subscription in store.subscriptions().await? {
             // It compiled when it was created; if this version disagrees, the rest goes on without it.
-            match Filter::new(&subscription.filter) {
+            match filters.compile_stored(&subscription.filter) {
                 Ok(filter) => registry.put(Arc::new(subscription), Arc::new(filter)),
                 Err(error) => {
                     warn!(name = %subscription.name, %error, "its filter is not understood")
@@ -126,6 +127,7 @@ impl Engine {
             config,
             namespaces,
             transports,
+            filters,
             registry,
             committer,
             pages,

@@ -21,6 +21,7 @@ mod config;
 mod core;
 mod engine;
 mod fatal;
+mod filters;
 mod handle;
 mod namespaces;
 mod pages;

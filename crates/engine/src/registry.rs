@@ -13,12 +13,12 @@ use photinus_contract::transport::{ConnectionState, Scope};
 use photinus_contract::{
     CodedError, ConnectionId, Matcher, Namespace, Subscription, SubscriptionId,
 };
-use photinus_dispatch::Filter;
 use tokio::sync::oneshot;
 use tracing::warn;
 
 use self::closed::ClosedConnections;
 use self::connected::Connected;
+use crate::filters::CountedFilter;
 use crate::namespaces::NamespaceMap;
 use crate::shard::{Mail, Origin, ShardHandle, Spec};
 use crate::transports::{TransportMap, contained};
@@ -44,7 +44,7 @@ struct State {
 
 struct Stored {
     subscription: Arc<Subscription>,
-    filter: Arc<Filter>,
+    filter: Arc<CountedFilter>,
     /// It is being changed in the store: nobody is attached until that is done.
     changing: bool,
 }
@@ -95,7 +95,7 @@ impl Registry {
     }
 
     /// Serves a stored subscription: a new one, or one that was changed.
-    pub(crate) fn put(&self, subscription: Arc<Subscription>, filter: Arc<Filter>) {
+    pub(crate) fn put(&self, subscription: Arc<Subscription>, filter: Arc<CountedFilter>) {
         let mut state = self.lock();
         let id = subscription.id;
         let name = (subscription.namespace.clone(), subscription.name.clone());

@@ -11,12 +11,13 @@ use photinus_contract::{
     CodedError, ConnectionId, Namespace, Sequence, Subscription, SubscriptionFilter,
     SubscriptionId, SubscriptionOptions, Timestamp,
 };
-use photinus_dispatch::{Filter, SETTLED_SPAN_MAX};
+use photinus_dispatch::SETTLED_SPAN_MAX;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use self::check::{checked, start};
 use crate::core::Core;
+use crate::filters::CountedFilter;
 use crate::publish::unavailable;
 use crate::shard::{Origin, Spec};
 use crate::transports::RunningTransport;
@@ -61,7 +62,7 @@ pub struct SubscriptionInput {
 /// A subscription that passed all checks but those that the store makes.
 struct Checked {
     transport: Arc<RunningTransport>,
-    filter: Arc<Filter>,
+    filter: Arc<CountedFilter>,
     options: SubscriptionOptions,
 }
 
@@ -136,7 +137,7 @@ impl Core {
             .transports
             .get(transport)
             .ok_or_else(|| unknown(transport))?;
-        let compiled = checked(&transport, &filter, &mut options)?;
+        let compiled = checked(&transport, &filter, &mut options, &self.filters)?;
         let head = namespace.tail.head();
         let offset = match start(options.first_event.as_deref())? {
             Start::Oldest => Sequence::OLDEST,
@@ -183,7 +184,7 @@ impl Core {
         };
         let transport = self.transports.get(name).ok_or_else(|| unknown(name))?;
         let mut options = input.options.clone();
-        let filter = checked(&transport, &input.filter, &mut options)?;
+        let filter = checked(&transport, &input.filter, &mut options, &self.filters)?;
         Ok(Checked {
             transport,
             filter: Arc::new(filter),

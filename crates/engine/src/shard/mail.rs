@@ -7,11 +7,11 @@ use photinus_contract::transport::ConnectionState;
 use photinus_contract::{
     ConnectionId, Namespace, Response, Sequence, Subscription, SubscriptionId,
 };
-use photinus_dispatch::Filter;
 use tokio::sync::oneshot;
 
 use super::feed::Fed;
 use super::save::Saved;
+use crate::filters::CountedFilter;
 use crate::namespaces::NamespaceState;
 use crate::transports::RunningTransport;
 
@@ -79,7 +79,7 @@ pub(crate) enum Mail {
 #[derive(Clone)]
 pub(crate) struct Spec {
     pub(crate) subscription: Arc<Subscription>,
-    pub(crate) filter: Arc<Filter>,
+    pub(crate) filter: Arc<CountedFilter>,
     pub(crate) namespace: Arc<NamespaceState>,
     pub(crate) transport: Arc<RunningTransport>,
     pub(crate) origin: Origin,

@@ -5,8 +5,8 @@ use photinus_contract::store::Start;
 use photinus_contract::{
     CodedError, DurationText, Sequence, SubscriptionFilter, SubscriptionOptions,
 };
-use photinus_dispatch::Filter;
 
+use crate::filters::{CountedFilter, Filters};
 use crate::transports::RunningTransport;
 
 /// Largest filter and options together, as JSON, in bytes.
@@ -17,7 +17,8 @@ pub(super) fn checked(
     transport: &RunningTransport,
     filter: &SubscriptionFilter,
     options: &mut SubscriptionOptions,
-) -> Result<Filter, CodedError> {
+    filters: &Filters,
+) -> Result<CountedFilter, CodedError> {
     let tls = options
         .other
         .get("tlsConfigName")
@@ -57,7 +58,7 @@ pub(super) fn checked(
         let timeout = timeout.filter(|timeout| !timeout.is_empty());
         options.batch_timeout = Some(timeout.unwrap_or_else(|| BATCH_TIMEOUT_DEFAULT.into()));
     }
-    Filter::new(filter)
+    filters.compile(filter)
 }
 
 fn check_duration(text: Option<&str>, option: &str) -> Result<(), CodedError> {
