@@ -34,6 +34,10 @@ pub struct ApiConfig {
     /// Largest body of a request, in bytes.
     #[schemars(range(min = 1))]
     pub body_bytes_max: usize,
+    /// Most reads of events, messages and data that go on at once, from the question to the last byte of the
+    /// answer. More wait.
+    #[schemars(range(min = 1))]
+    pub reads_max: usize,
     /// How long a request may take if it has no `Request-Timeout` header, such as `2m`.
     #[schemars(with = "String")]
     pub request_timeout: DurationText,
@@ -50,6 +54,7 @@ impl Default for ApiConfig {
             origins: Vec::new(),
             hosts: Vec::new(),
             body_bytes_max: 4 << 20,
+            reads_max: 32,
             request_timeout: constant("2m"),
             request_timeout_max: constant("10m"),
         }
@@ -62,6 +67,7 @@ impl ApiConfig {
         for (key, value) in [
             ("connections_max", self.connections_max),
             ("body_bytes_max", self.body_bytes_max),
+            ("reads_max", self.reads_max),
         ] {
             if value == 0 {
                 return Err(format!("{key}: must be at least 1"));

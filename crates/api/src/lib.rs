@@ -24,6 +24,7 @@ mod paging;
 mod params;
 mod percent;
 mod query;
+mod reads;
 mod replies;
 
 mod data;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use photinus_engine::Handle;
+use tokio::sync::Semaphore;
 
 pub use crate::config::ApiConfig;
 use crate::front::Front;
@@ -50,6 +52,8 @@ pub(crate) struct App {
     handle: Handle,
     config: Arc<ApiConfig>,
     mounts: Arc<Mounts>,
+    /// A permit for each read of the log that may go on at once.
+    reads: Arc<Semaphore>,
 }
 
 /// All that is served on the API's port. To be called when the transports run, because what they mount is
@@ -59,10 +63,12 @@ pub(crate) struct App {
 /// upgrade, for what the transports mount.
 pub fn router(handle: Handle, config: ApiConfig) -> Router {
     let mounts = Mounts::new(handle.http_mounts());
+    let reads = config.reads_max.min(Semaphore::MAX_PERMITS);
     let app = App {
         handle,
         config: Arc::new(config),
         mounts: Arc::new(mounts),
+        reads: Arc::new(Semaphore::new(reads)),
     };
     let front = Arc::new(Front::new(&app.config));
     let routes = routes::routes(app);

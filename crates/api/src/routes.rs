@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use crate::errors::not_found;
-use crate::{App, data, deadline, events, messages, namespaces, status, subscriptions};
+use crate::{App, data, deadline, events, messages, namespaces, reads, status, subscriptions};
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
 const NAMESPACED: [&str; 2] = ["/api/v1/namespaces/{ns}", "/api/v1"];
@@ -21,7 +21,7 @@ pub(crate) fn routes(app: App) -> Router {
         )
         .route("/api/v1/namespaces/{ns}", get(namespaces::one));
     for prefix in NAMESPACED {
-        for (path, methods) in namespaced() {
+        for (path, methods) in namespaced().into_iter().chain(log_reads(&app)) {
             routes = routes.route(&format!("{prefix}/{path}"), methods);
         }
     }
@@ -31,7 +31,7 @@ pub(crate) fn routes(app: App) -> Router {
         .with_state(app)
 }
 
-fn namespaced() -> [(&'static str, MethodRouter<App>); 14] {
+fn namespaced() -> [(&'static str, MethodRouter<App>); 5] {
     [
         ("status", get(status::namespace)),
         (
@@ -44,9 +44,16 @@ fn namespaced() -> [(&'static str, MethodRouter<App>); 14] {
             "subscriptions/{id}",
             get(subscriptions::one).delete(subscriptions::delete),
         ),
-        ("messages", get(messages::list)),
         ("messages/broadcast", post(messages::broadcast)),
         ("messages/private", post(messages::private)),
+    ]
+}
+
+/// What reads the log, in turn.
+fn log_reads(app: &App) -> impl Iterator<Item = (&'static str, MethodRouter<App>)> {
+    let turns = from_fn_with_state(app.clone(), reads::in_turn);
+    let routes: [(_, MethodRouter<App>); 9] = [
+        ("messages", get(messages::list)),
         ("messages/{id}", get(messages::one)),
         ("messages/{id}/data", get(messages::data)),
         ("messages/{id}/events", get(messages::events)),
@@ -55,7 +62,10 @@ fn namespaced() -> [(&'static str, MethodRouter<App>); 14] {
         ("data", get(data::list)),
         ("data/{id}", get(data::one)),
         ("data/{id}/value", get(data::value)),
-    ]
+    ];
+    let in_turn =
+        move |(path, route): (_, MethodRouter<App>)| (path, route.route_layer(turns.clone()));
+    routes.into_iter().map(in_turn)
 }
 
 /// Answers what is no route of ours: a path or the status of a transport, or nothing.

@@ -37,7 +37,7 @@ pub struct EngineConfig {
     pub idle_offset_flush_ms: u64,
     /// How many events a subscription may pass without a match before its position is written.
     pub idle_offset_events_max: u64,
-    /// Most bytes of values that one list gives at once.
+    /// Most bytes of messages and values that one list reads.
     pub list_bytes_max: usize,
     /// Most bytes of memory that the filters of all subscriptions take together. Plain texts and anchored
     /// prefixes take next to nothing; other regular expressions some hundred kilobytes.
@@ -63,7 +63,7 @@ impl Default for EngineConfig {
             offset_flush_ms: 50,
             idle_offset_flush_ms: 30_000,
             idle_offset_events_max: 100_000,
-            list_bytes_max: 32 << 20,
+            list_bytes_max: 16 << 20,
             filters_bytes_max: 256 << 20,
             message_bytes_max: 800 << 10,
             message_values_max: 1_024,

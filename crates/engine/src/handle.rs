@@ -18,7 +18,7 @@ use crate::subscribe::SubscriptionInput;
 use crate::values;
 
 /// How many records a list reads at once.
-const LIST_RECORDS: usize = 256;
+const LIST_RECORDS: usize = 64;
 
 /// The engine as the API sees it. Cheap to clone.
 #[derive(Clone)]
@@ -47,11 +47,15 @@ pub struct ListBudget {
 impl ListBudget {
     /// Counts a value. `PH00414` if there is no room for it.
     pub fn take(&mut self, value: &Data) -> Result<(), CodedError> {
-        let left = self.bytes.checked_sub(value.value.get().len());
+        self.take_bytes(value.value.get().len())
+    }
+
+    fn take_bytes(&mut self, bytes: usize) -> Result<(), CodedError> {
+        let left = self.bytes.checked_sub(bytes);
         self.bytes = left.ok_or_else(|| {
             CodedError::bad_request(
                 "PH00414",
-                "The list would hold more bytes of values than the server gives at once: ask for fewer with 'limit'",
+                "The list would hold more bytes than the server gives at once: ask for fewer with 'limit'",
             )
         })?;
         Ok(())
@@ -297,6 +301,7 @@ impl Handle {
     ) -> Result<Vec<(Arc<Record>, usize)>, CodedError> {
         let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
         let mut found = Vec::new();
+        let mut budget = self.list_budget();
         let mut before = Sequence::MAX;
         while found.len() < limit {
             let read = (skip + limit - found.len()).min(LIST_RECORDS);
@@ -305,6 +310,7 @@ impl Handle {
             let Some(last) = records.last() else { break };
             before = last.first();
             for record in &records {
+                budget.take_bytes(record.content.size())?;
                 let items = count(record);
                 let skipped = skip.min(items);
                 skip -= skipped;

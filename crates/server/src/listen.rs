@@ -8,21 +8,33 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http::StatusCode;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::patience::{PatientStream, Upgraded};
+
+const SWITCHING_PROTOCOLS: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
+
 /// How long the head of a request may take, and for how long a connection may be idle between two.
 const HEAD_READ_MAX: Duration = Duration::from_secs(10);
 /// How long running requests may go on when the server stops.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long a connection is silent before its peer is asked whether it is there, how often, and how many times.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+/// See [`KEEPALIVE_AFTER`].
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
+/// See [`KEEPALIVE_AFTER`].
+const KEEPALIVE_COUNT: u32 = 5;
 /// Most connections that the system keeps for us until they are accepted.
 const BACKLOG_MAX: u32 = 1024;
 /// How long to wait after an accept that failed for want of files or memory.
@@ -161,20 +173,35 @@ struct Connection {
 impl Connection {
     async fn run(self, stream: TcpStream) {
         // An answer that waits for more to come is late for nothing.
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = prepare(&stream) {
             tracing::debug!(peer = %self.peer, %error, "a connection ended as it began");
             return;
         }
         let (router, peer) = (self.router, self.peer);
+        let upgraded = Upgraded::default();
+        let noted = upgraded.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            router.clone().oneshot(request)
+            let answer = router.clone().oneshot(request);
+            let upgraded = noted.clone();
+            async move {
+                let answer = answer.await;
+                if answer
+                    .as_ref()
+                    .is_ok_and(|answer| answer.status() == SWITCHING_PROTOCOLS)
+                {
+                    upgraded.set();
+                }
+                answer
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_READ_MAX)
-            .serve_connection(TokioIo::new(stream), service)
+            // A client that has said all it wants to say still waits for its answer.
+            .half_close(true)
+            .serve_connection(TokioIo::new(PatientStream::new(stream, upgraded)), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {
@@ -191,6 +218,17 @@ impl Connection {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
     }
+}
+
+/// An answer that waits for more to come is late for nothing; and a peer that vanished without a word is noticed
+/// within some two minutes.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_AFTER)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_EVERY)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_COUNT)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod files;
 mod listen;
 mod logging;
 mod monitoring;
+mod patience;
 mod registry;
 mod run;
 mod signals;

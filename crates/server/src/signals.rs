@@ -10,6 +10,8 @@ use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 pub(crate) enum Signal {
     Interrupt,
     Terminate,
+    /// The terminal is gone.
+    HangUp,
 }
 
 impl Signal {
@@ -18,6 +20,7 @@ impl Signal {
         match self {
             Signal::Interrupt => 130,
             Signal::Terminate => 143,
+            Signal::HangUp => 129,
         }
     }
 }
@@ -27,6 +30,7 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Signal::Interrupt => "SIGINT",
             Signal::Terminate => "SIGTERM",
+            Signal::HangUp => "SIGHUP",
         })
     }
 }
@@ -35,6 +39,7 @@ impl fmt::Display for Signal {
 pub(crate) struct Signals {
     interrupt: Stream,
     terminate: Stream,
+    hang_up: Stream,
 }
 
 impl Signals {
@@ -42,6 +47,7 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
@@ -50,6 +56,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.hang_up.recv() => Signal::HangUp,
         }
     }
 }

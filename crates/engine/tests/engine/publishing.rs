@@ -245,5 +245,5 @@ async fn a_list_of_values_is_bounded_by_bytes() {
     }
     let error = bench.handle.data("default", 0, 1_000).await.unwrap_err();
     assert_eq!(error.code(), "PH00414");
-    assert_eq!(bench.handle.data("default", 0, 40).await.unwrap().len(), 40);
+    assert_eq!(bench.handle.data("default", 0, 20).await.unwrap().len(), 20);
 }
