@@ -13,6 +13,8 @@ use crate::lock::inaccessible;
 
 /// The database in the data directory. SQLite keeps `-wal` and `-shm` files beside it.
 pub(crate) const FILE: &str = "photinus.db";
+/// Its write-ahead file.
+const FILE_WAL: &str = "photinus.db-wal";
 /// Says that a database is ours: "PHOT".
 const APPLICATION_ID: i32 = 0x5048_4F54;
 /// Bytes of a page; fixed when the database is created.
@@ -70,8 +72,16 @@ impl Place {
     /// Looks at a database without changing it.
     fn inspect(&self, path: &Path) -> Result<(), StoreError> {
         let look = || -> Result<(i32, i32, bool), Error> {
-            let connection =
-                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | NO_MUTEX)?;
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | NO_MUTEX;
+            // Without a write-ahead file the database is all there is, and is looked at as it stands: merely
+            // opening it would make files beside it.
+            let connection = match self.directory.join(FILE_WAL).exists() {
+                true => Connection::open_with_flags(path, flags)?,
+                false => Connection::open_with_flags(
+                    immutable(path),
+                    flags | OpenFlags::SQLITE_OPEN_URI,
+                )?,
+            };
             connection.busy_timeout(STRANGER_WAIT)?;
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
@@ -167,6 +177,20 @@ impl Place {
     fn cache_kib(&self) -> i64 {
         -as_pragma(self.config.cache_bytes / 1024)
     }
+}
+
+/// The address of a file that nobody changes.
+fn immutable(path: &Path) -> String {
+    let mut address = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => address.push(char::from(*byte)),
+            byte => address.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    address.push_str("?immutable=1");
+    address
 }
 
 /// Each connection is used by one thread at a time.

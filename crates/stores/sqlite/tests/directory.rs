@@ -195,6 +195,28 @@ async fn a_newer_layout_is_refused_and_not_touched() {
     assert!(["photinus.db", "photinus.db-wal"].map(read) == before);
 }
 
+#[tokio::test]
+async fn a_newer_layout_that_was_closed_gets_no_files_beside_it() {
+    let directory = tempfile::Builder::new().prefix("a b?c%").tempdir().unwrap();
+    let store = open(directory.path());
+    furnish(&store).await;
+    store.close().await.unwrap();
+    drop(store);
+    let file = directory.path().join("photinus.db");
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection.pragma_update(None, "user_version", 7).unwrap();
+    drop(connection);
+    let names = || {
+        let entries = fs::read_dir(directory.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = (names(), fs::read(&file).unwrap());
+    assert_eq!(refusal(directory.path()).0, StoreErrorKind::Newer);
+    assert!((names(), fs::read(&file).unwrap()) == before);
+}
+
 #[test]
 fn what_is_no_database_of_ours_is_refused_and_not_touched() {
     let garbage: Vec<u8> = (0..20_000u32).map(|i| (i * 31 % 251) as u8).collect();
