@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// How long a client may take nothing of an answer.
-const STALL_MAX: Duration = Duration::from_secs(30);
+const STALL_MAX: Duration = Duration::from_secs(10);
 
 /// Says that a connection has become one of another protocol.
 #[derive(Clone, Debug, Default)]
