@@ -94,7 +94,8 @@ pub trait Transport: Send + Sync + 'static {
     }
 
     /// Tells that a delivery is no longer current, or a batch, by the id of the batch. Not called for a
-    /// connection that was closed. Nothing has to be done: answers to them are counted and
+    /// connection that was closed. Of several, the newest is voided first, so that leaving out what is not written
+    /// yet leaves out the end and never the middle. Nothing has to be done: answers to them are counted and
     /// change nothing. A transport whose clients answer without naming the delivery uses it to match late
     /// answers; one that works on a delivery may stop. Never blocks.
     fn voided(

@@ -477,3 +477,40 @@ fn a_large_batch_with_an_outcome_for_each_event_is_settled_at_once() {
     );
     assert_eq!(dispatcher.offset(), Sequence(last));
 }
+
+#[test]
+fn the_newest_delivery_is_voided_first() {
+    let now = Instant::default();
+    let mut dispatcher = Dispatcher::new(config(9), &OffsetRecord::new(Sequence(0), 1, 0));
+    let a = || ConnectionId::new("a");
+    dispatcher.handle(now, Input::Connect(a()));
+    let events = (1..=5).map(|n| (Sequence(n), 10, n)).collect();
+    dispatcher.handle(
+        now,
+        Input::Events {
+            events,
+            through: Sequence(5),
+        },
+    );
+    while dispatcher.poll_action(now).is_some() {}
+    let verdict = Verdict::Retry {
+        delay: None,
+        counted: true,
+    };
+    dispatcher.handle(
+        now,
+        Input::Answer {
+            connection: a(),
+            number: 2,
+            verdict,
+            items: vec![],
+        },
+    );
+    let voided: Vec<u64> = std::iter::from_fn(|| dispatcher.poll_action(now))
+        .map_while(|action| match action {
+            Action::Void { number, .. } => Some(number),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(voided, [5, 4, 3, 1]);
+}

@@ -220,7 +220,8 @@ impl<E: Clone> Dispatcher<E> {
         self.start_filling(now);
     }
 
-    /// Voids what is in flight; those numbers whose own time ran out with that reason.
+    /// Voids what is in flight; those numbers whose own time ran out with that reason. The newest first: a
+    /// transport that does not write what is voided leaves out the end then, and never the middle.
     pub(super) fn void_all(&mut self, reason: VoidReason, timed_out: &BTreeSet<u64>) {
         let reason_of = |number: u64| {
             if timed_out.contains(&number) {
@@ -233,7 +234,7 @@ impl<E: Clone> Dispatcher<E> {
             self.voids
                 .push_back((batch.connection, batch.number, reason_of(batch.number)));
         }
-        for (number, sequence) in std::mem::take(&mut self.in_flight) {
+        for (number, sequence) in std::mem::take(&mut self.in_flight).into_iter().rev() {
             if let Some(slot) = self.window.get(sequence)
                 && let SlotState::InFlight(in_flight) = &slot.state
             {
