@@ -58,7 +58,7 @@ impl Writer {
         let mut known = Known::committed(&self.names);
         let mut ahead = VecDeque::new();
         let closing = loop {
-            let (group, close) = self.gather(&mut ahead);
+            let Gathered { group, close } = self.gather(&mut ahead);
             if !group.is_empty() {
                 self.gate.enter();
                 let outcome = self.transact(group, &mut known);
@@ -78,11 +78,7 @@ impl Writer {
     }
 
     /// Waits for something to do and takes what has queued, up to the limits of a group.
-    #[allow(clippy::type_complexity)]
-    fn gather(
-        &self,
-        ahead: &mut VecDeque<Op>,
-    ) -> (Vec<Box<dyn Write>>, Option<Option<oneshot::Sender<()>>>) {
+    fn gather(&self, ahead: &mut VecDeque<Op>) -> Gathered {
         let config = &self.place.config;
         let mut group: Vec<Box<dyn Write>> = Vec::new();
         let mut total = Size::default();
@@ -91,11 +87,16 @@ impl Writer {
                 Some(op) => op,
                 None if group.is_empty() => match self.queue.recv() {
                     Ok(op) => op,
-                    Err(_) => return (group, Some(None)),
+                    Err(_) => {
+                        return Gathered {
+                            group,
+                            close: Some(None),
+                        };
+                    }
                 },
                 None => match self.queue.try_recv() {
                     Ok(op) => op,
-                    Err(_) => return (group, None),
+                    Err(_) => return Gathered { group, close: None },
                 },
             };
             match next {
@@ -107,16 +108,19 @@ impl Writer {
                         && total.bytes <= config.group_bytes_max.get();
                     if !fits && !group.is_empty() {
                         ahead.push_front(Op::Write(write));
-                        return (group, None);
+                        return Gathered { group, close: None };
                     }
                     group.push(write);
                 }
-                Op::Close(answer) => return (group, Some(answer)),
+                Op::Close(answer) => {
+                    let close = Some(answer);
+                    return Gathered { group, close };
+                }
                 #[cfg(test)]
                 Op::LimitPages(pages) => {
                     if !group.is_empty() {
                         ahead.push_front(Op::LimitPages(pages));
-                        return (group, None);
+                        return Gathered { group, close: None };
                     }
                     crate::schema::limit_pages(&self.connection, pages).expect("a page limit");
                 }
@@ -169,6 +173,14 @@ impl Writer {
         drop(self.file);
         drop(self.lock);
     }
+}
+
+/// What the writer does next.
+struct Gathered {
+    /// Writes that share one transaction.
+    group: Vec<Box<dyn Write>>,
+    /// Set if it ends after them, with whom to tell, if anybody waits.
+    close: Option<Option<oneshot::Sender<()>>>,
 }
 
 /// A group whose transaction is over.
