@@ -1,7 +1,7 @@
 //! Which binary is tested, and what does one run of it say?
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
@@ -71,6 +71,12 @@ pub(crate) fn end_within(child: &mut Child, deadline: Deadline) -> Option<ExitSt
     })
 }
 
+/// The directory of this package: cargo runs its tests there. (Where it was compiled can be another checkout that
+/// shares the target directory.)
+pub(crate) fn package() -> PathBuf {
+    std::env::current_dir().expect("a test runs somewhere")
+}
+
 /// Builds what `cargo build --workspace --bins` builds, in the profile and the directory of this test, so
 /// that `cargo test` alone cannot meet a stale binary. Takes no time where nothing changed.
 fn build() -> PathBuf {
@@ -91,7 +97,7 @@ fn build() -> PathBuf {
         .args(["build", "--quiet", "--workspace", "--bins"])
         .args(["--profile", profile, "--target-dir"])
         .arg(target)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .current_dir(package().join("../.."))
         .status()
         .expect("cargo starts");
     assert!(status.success(), "the workspace does not build: {status}");

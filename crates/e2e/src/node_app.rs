@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::binary::package;
 use crate::waiting::PATIENCE;
 
 /// A running application.
@@ -142,7 +143,7 @@ impl Drop for NodeApp {
 
 /// The directory of the application, with the client installed as its lock file says.
 fn install() -> PathBuf {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("node");
+    let directory = package().join("node");
     let modified = |name: &str| {
         directory
             .join(name)

@@ -5,7 +5,7 @@ mod step;
 mod test_totals;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
@@ -47,12 +47,23 @@ fn main() -> ExitCode {
     }
 }
 
+/// The workspace that cargo runs this for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo says so in the environment; where this was compiled can be another checkout"
+)]
+fn root() -> Result<PathBuf> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
+    let root = Path::new(&package).ancestors().nth(2);
+    Ok(root
+        .context("the workspace root is two levels above crates/xtask")?
+        .to_owned())
+}
+
 /// Every check of the project, in the order in which a failure is cheapest to find.
 fn test() -> Result<ExitCode> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .context("the workspace root is two levels above crates/xtask")?;
+    let root = root()?;
+    let root = root.as_path();
     let mut steps = Steps::default();
     let mut totals = TestTotals::default();
     let passed = run(root, &mut steps, &mut totals)?;
