@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use photinus_contract::record::{NewRecord, ReplyKey};
 use photinus_contract::store::{AppendError, Store, StoreError, StoreErrorKind};
-use photinus_contract::{Record, Timestamp};
+use photinus_contract::{Record, Sequence, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -138,10 +138,14 @@ async fn commit(
     }
     let results = store.append(records).await;
     debug_assert_eq!(results.len(), waiting.len());
-    let mut committed: BTreeMap<_, (Arc<NamespaceState>, Vec<Arc<Record>>)> = BTreeMap::new();
+    let mut committed: BTreeMap<_, (Arc<NamespaceState>, Vec<(Sequence, Arc<Record>)>)> =
+        BTreeMap::new();
     let mut answers = Vec::with_capacity(waiting.len());
     for ((namespace, content, answer, bytes), result) in waiting.into_iter().zip(results) {
-        let result = result.map(|appended| Arc::new(Record::new(appended.last, content)));
+        let result = result.map(|appended| {
+            let record = Arc::new(Record::new(appended.last, content));
+            (appended.previous, record)
+        });
         if let Ok(record) = &result {
             let name = namespace.info.name.clone();
             let entry = committed
@@ -149,7 +153,7 @@ async fn commit(
                 .or_insert_with(|| (namespace, Vec::new()));
             entry.1.push(record.clone());
         }
-        answers.push((answer, result, bytes));
+        answers.push((answer, result.map(|(_, record)| record), bytes));
     }
     for (namespace, records) in committed.into_values() {
         namespace.tail.push(records);

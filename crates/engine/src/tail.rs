@@ -73,14 +73,21 @@ impl Tail {
         self.read_state(|state| state.newest)
     }
 
-    /// Adds records that were committed, in order.
-    pub(crate) fn push(&self, records: impl IntoIterator<Item = Arc<Record>>) {
+    /// Adds records that were committed, in order, each with the sequence just before it. Where that is not the
+    /// head, another engine has appended to the same log: what it appended is in the store only, so the tail
+    /// begins anew behind it, and nobody skips it.
+    pub(crate) fn push(&self, records: impl IntoIterator<Item = (Sequence, Arc<Record>)>) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        for record in records {
+        for (previous, record) in records {
             assert!(
-                state.head < record.first(),
+                state.head <= previous && previous < record.first(),
                 "records are pushed in order, once"
             );
+            if state.head < previous {
+                state.records.clear();
+                state.bytes = 0;
+                state.floor = previous;
+            }
             state.head = record.last;
             state.newest = state.newest.max(record.content.created);
             state.bytes += record.content.size();
@@ -159,7 +166,11 @@ mod tests {
         let tail = Tail::new(Sequence(4), Timestamp::from_nanos(9), 1 << 20);
         assert_eq!(look(&tail, 4, 10), Some((vec![], 4)));
         assert_eq!(look(&tail, 3, 10), None);
-        tail.push([record(6, 2, 1), record(7, 1, 12), record(9, 1, 11)]);
+        tail.push([
+            (Sequence(4), record(6, 2, 1)),
+            (Sequence(6), record(7, 1, 12)),
+            (Sequence(7), record(9, 1, 11)),
+        ]);
         assert_eq!(look(&tail, 4, 10), Some((vec![6, 7, 9], 9)));
         assert_eq!(
             look(&tail, 5, 10),
@@ -175,9 +186,24 @@ mod tests {
     #[test]
     fn it_is_bounded_by_bytes() {
         let tail = Tail::new(Sequence(0), Timestamp::from_nanos(0), 5_000);
-        tail.push((1..=100).map(|last| record(last, 1, 0)));
+        tail.push((1..=100).map(|last| (Sequence(last - 1), record(last, 1, 0))));
         assert_eq!(look(&tail, 0, 10), None);
         assert_eq!(look(&tail, 97, 10), Some((vec![98, 99, 100], 100)));
         assert_eq!(tail.head(), Sequence(100));
+    }
+
+    #[test]
+    fn what_another_engine_appended_is_not_skipped() {
+        let tail = Tail::new(Sequence(4), Timestamp::from_nanos(9), 1 << 20);
+        tail.push([
+            (Sequence(4), record(5, 1, 1)),
+            (Sequence(7), record(8, 1, 1)),
+        ]);
+        for behind in [4, 5, 6] {
+            assert_eq!(look(&tail, behind, 10), None, "6 and 7 are in the store");
+        }
+        assert_eq!(look(&tail, 7, 10), Some((vec![8], 8)));
+        tail.push([(Sequence(8), record(9, 1, 1))]);
+        assert_eq!(look(&tail, 7, 10), Some((vec![8, 9], 9)));
     }
 }

@@ -101,14 +101,17 @@ impl Page {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Appended {
+    /// The sequence of the newest event before the record's first, or 0 if there is none. Who follows the log by
+    /// what it appends itself sees here whether somebody else appended in between.
+    pub previous: Sequence,
     /// The sequence of the record's last event.
     pub last: Sequence,
 }
 
 impl Appended {
-    /// Appended up to this sequence.
-    pub fn new(last: Sequence) -> Self {
-        Self { last }
+    /// Appended after `previous`, up to `last`.
+    pub fn new(previous: Sequence, last: Sequence) -> Self {
+        Self { previous, last }
     }
 }
 

@@ -204,7 +204,8 @@ fn append(durable: &mut Durable, record: NewRecord) -> Result<Appended, AppendEr
         return refused("is in the log already");
     }
 
-    let (id, last) = (content.id, log.head() + content.events.len() as i64);
+    let (id, previous) = (content.id, log.head());
+    let last = previous + content.events.len() as i64;
     log.messages.insert(id, last);
     log.records
         .insert(last, Arc::new(Record::new(Sequence(last), content)));
@@ -214,7 +215,7 @@ fn append(durable: &mut Durable, record: NewRecord) -> Result<Appended, AppendEr
     if let Some(reply) = &record.reply {
         durable.replies.insert(reply_place(reply), id);
     }
-    Ok(Appended::new(Sequence(last)))
+    Ok(Appended::new(Sequence(previous), Sequence(last)))
 }
 
 fn reply_place(reply: &ReplyKey) -> (photinus_contract::SubscriptionId, u64, i64) {

@@ -40,7 +40,8 @@ fn insert(
 ) -> Result<Result<Appended, AppendError>, Error> {
     let content = &record.content;
     let connection = step.connection;
-    let last = step.head(namespace)? + content.events.len() as i64;
+    let previous = step.head(namespace)?;
+    let last = previous + content.events.len() as i64;
     if last > SEQUENCE_MAX {
         return Err(Error::Refused(format!(
             "the log of namespace {} is full: sequences end at {SEQUENCE_MAX}",
@@ -100,7 +101,7 @@ fn insert(
             ])?;
     }
     step.advance(namespace, last);
-    Ok(Ok(Appended::new(Sequence(last))))
+    Ok(Ok(Appended::new(Sequence(previous), Sequence(last))))
 }
 
 /// Why a reply must not be appended: its owner was superseded, or it is there already.

@@ -1,0 +1,1 @@
+//! Does a plugin keep its promises?

@@ -1,0 +1,1 @@
+//! Does anything from outside make a parser panic?

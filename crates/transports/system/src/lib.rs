@@ -1,0 +1,1 @@
+//! How does code of the same process listen to events?
