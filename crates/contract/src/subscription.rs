@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::filter::SubscriptionFilter;
 use crate::id::SubscriptionId;
 use crate::name::Namespace;
 use crate::options::SubscriptionOptions;
+use crate::secrets::Secrets;
 use crate::time::Timestamp;
 
 /// A filter on the events of a namespace and the way in which one application wants them. A *durable*
@@ -28,6 +30,10 @@ pub struct Subscription {
     pub filter: SubscriptionFilter,
     /// How it wants them.
     pub options: SubscriptionOptions,
+    /// The secret ones among the options, which show [`MASK`](crate::secrets::MASK) in their place. Never
+    /// written with the rest: a store keeps them apart.
+    #[serde(skip)]
+    pub secrets: Secrets,
     /// Whether it ends with its connection.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ephemeral: bool,
@@ -55,10 +61,18 @@ impl Subscription {
             transport: transport.into(),
             filter,
             options,
+            secrets: Secrets::default(),
             ephemeral: false,
             created,
             updated: None,
         }
+    }
+
+    /// The transport's own options with the secret ones among them, for the transport alone.
+    pub fn revealed_options(&self) -> Map<String, Value> {
+        let mut options = self.options.other.clone();
+        self.secrets.put_into(&mut options);
+        options
     }
 
     /// What names this subscription in a delivery.

@@ -8,7 +8,7 @@ use photinus_contract::name::check_name_no_uuid;
 use photinus_contract::object::{null_as_default, object_or_default};
 use photinus_contract::store::{CreateSubscriptionError, OffsetRecord, Start};
 use photinus_contract::{
-    CodedError, ConnectionId, Namespace, Sequence, Subscription, SubscriptionFilter,
+    CodedError, ConnectionId, Namespace, Secrets, Sequence, Subscription, SubscriptionFilter,
     SubscriptionId, SubscriptionOptions, Timestamp,
 };
 use photinus_dispatch::SETTLED_SPAN_MAX;
@@ -64,6 +64,7 @@ struct Checked {
     transport: Arc<RunningTransport>,
     filter: Arc<CountedFilter>,
     options: SubscriptionOptions,
+    secrets: Secrets,
 }
 
 impl Core {
@@ -74,7 +75,7 @@ impl Core {
         input: SubscriptionInput,
     ) -> Result<Arc<Subscription>, CodedError> {
         let namespace = self.namespaces.get(namespace)?.info.name.clone();
-        let checked = self.check(&input)?;
+        let checked = self.check(&input, None)?;
         let _one_at_a_time = self.admin.lock().await;
         if self.registry.by_name(&namespace, &input.name).is_some() {
             return Err(exists(&namespace, &input.name));
@@ -89,9 +90,10 @@ impl Core {
         input: SubscriptionInput,
     ) -> Result<Arc<Subscription>, CodedError> {
         let namespace = self.namespaces.get(namespace)?.info.name.clone();
-        let checked = self.check(&input)?;
         let _one_at_a_time = self.admin.lock().await;
-        match self.registry.by_name(&namespace, &input.name) {
+        let stored = self.registry.by_name(&namespace, &input.name);
+        let checked = self.check(&input, stored.as_deref())?;
+        match stored {
             None => self.create(namespace, input, checked).await,
             Some(stored) => self.change(&stored, input, checked).await,
         }
@@ -137,7 +139,8 @@ impl Core {
             .transports
             .get(transport)
             .ok_or_else(|| unknown(transport))?;
-        let compiled = checked(&transport, &filter, &mut options, &self.filters)?;
+        let kept = Secrets::default();
+        let (compiled, secrets) = checked(&transport, &filter, &mut options, &kept, &self.filters)?;
         let head = namespace.tail.head();
         let offset = match start(options.first_event.as_deref())? {
             Start::Oldest => Sequence::OLDEST,
@@ -155,6 +158,7 @@ impl Core {
             options,
             self.clock.now(),
         );
+        subscription.secrets = secrets;
         subscription.ephemeral = true;
         let subscription = Arc::new(subscription);
         let spec = Spec {
@@ -169,8 +173,13 @@ impl Core {
         Ok(subscription)
     }
 
-    /// The checks of a durable subscription, in FireFly's order.
-    fn check(&self, input: &SubscriptionInput) -> Result<Checked, CodedError> {
+    /// The checks of a durable subscription, in FireFly's order. Secrets of the stored one are kept where the
+    /// input leaves them out.
+    fn check(
+        &self,
+        input: &SubscriptionInput,
+        stored: Option<&Subscription>,
+    ) -> Result<Checked, CodedError> {
         check_name_no_uuid(&input.name, "name")?;
         let name = match input.transport.as_str() {
             "" => DEFAULT_TRANSPORT,
@@ -184,11 +193,18 @@ impl Core {
         };
         let transport = self.transports.get(name).ok_or_else(|| unknown(name))?;
         let mut options = input.options.clone();
-        let filter = checked(&transport, &input.filter, &mut options, &self.filters)?;
+        // Another transport has no business with them.
+        let stored = stored.filter(|stored| *stored.transport == *name);
+        let kept = stored
+            .map(|stored| stored.secrets.clone())
+            .unwrap_or_default();
+        let filter = &input.filter;
+        let (filter, secrets) = checked(&transport, filter, &mut options, &kept, &self.filters)?;
         Ok(Checked {
             transport,
             filter: Arc::new(filter),
             options,
+            secrets,
         })
     }
 
@@ -199,7 +215,7 @@ impl Core {
         checked: Checked,
     ) -> Result<Arc<Subscription>, CodedError> {
         let start = start(checked.options.first_event.as_deref())?;
-        let subscription = Subscription::new(
+        let mut subscription = Subscription::new(
             SubscriptionId(self.clock.new_id()),
             namespace.clone(),
             input.name.as_str(),
@@ -208,6 +224,7 @@ impl Core {
             checked.options,
             self.clock.now(),
         );
+        subscription.secrets = checked.secrets;
         let created = self.store.create_subscription(subscription, start).await;
         let subscription = Arc::new(created.map_err(|error| match error {
             CreateSubscriptionError::Exists => exists(&namespace, &input.name),
@@ -228,6 +245,7 @@ impl Core {
         changed.transport = checked.transport.name().into();
         changed.filter = input.filter;
         changed.options = checked.options;
+        changed.secrets = checked.secrets;
         // The start was fixed at creation.
         changed.options.first_event = stored.options.first_event.clone();
         if changed == **stored {

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use photinus_contract::secrets::SecretPlaces;
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
     Batch, Capabilities, CodedError, ConnectionId, Delivery, DeliveryId, HandOver, SubscriptionId,
@@ -23,6 +24,7 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct RunningTransport {
     name: &'static str,
     capabilities: Capabilities,
+    secret_places: SecretPlaces,
     transport: Arc<dyn Transport>,
 }
 
@@ -30,9 +32,12 @@ impl RunningTransport {
     pub(crate) fn new(name: &'static str, transport: Arc<dyn Transport>) -> Self {
         let capabilities =
             contained(name, "capabilities", || transport.capabilities()).unwrap_or_default();
+        let schema = contained(name, "options_schema", || transport.options_schema());
+        let secret_places = SecretPlaces::of_schema(&schema.unwrap_or_default());
         Self {
             name,
             capabilities,
+            secret_places,
             transport,
         }
     }
@@ -43,6 +48,11 @@ impl RunningTransport {
 
     pub(crate) fn capabilities(&self) -> Capabilities {
         self.capabilities
+    }
+
+    /// Which of its options are secret.
+    pub(crate) fn secret_places(&self) -> &SecretPlaces {
+        &self.secret_places
     }
 
     pub(crate) fn deliver(&self, delivery: Delivery) -> HandOver {

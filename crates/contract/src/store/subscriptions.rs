@@ -6,7 +6,8 @@ use crate::BoxFuture;
 use crate::id::SubscriptionId;
 use crate::subscription::Subscription;
 
-/// The durable subscriptions.
+/// The durable subscriptions. Their [`secrets`](Subscription::secrets) are kept with them, apart from what is
+/// shown.
 pub trait Subscriptions: Send + Sync {
     /// Stores a new subscription. `start` is turned into a sequence in the same step, so that an event is
     /// either before the subscription or delivered to it; the stored `options.firstEvent` is that number,

@@ -3,7 +3,7 @@
 use photinus_contract::options::BATCH_TIMEOUT_DEFAULT;
 use photinus_contract::store::Start;
 use photinus_contract::{
-    CodedError, DurationText, Sequence, SubscriptionFilter, SubscriptionOptions,
+    CodedError, DurationText, Secrets, Sequence, SubscriptionFilter, SubscriptionOptions,
 };
 
 use crate::filters::{CountedFilter, Filters};
@@ -12,13 +12,16 @@ use crate::transports::RunningTransport;
 /// Largest filter and options together, as JSON, in bytes.
 const SUBSCRIPTION_BYTES_MAX: usize = 256 << 10;
 
-/// The checks that durable and ephemeral subscriptions share; fills in the defaults of batches.
+/// The checks that durable and ephemeral subscriptions share. Fills in the defaults of batches and the secrets
+/// that are kept, and takes all secrets out again.
 pub(super) fn checked(
     transport: &RunningTransport,
     filter: &SubscriptionFilter,
     options: &mut SubscriptionOptions,
+    kept: &Secrets,
     filters: &Filters,
-) -> Result<CountedFilter, CodedError> {
+) -> Result<(CountedFilter, Secrets), CodedError> {
+    transport.secret_places().recall(&mut options.other, kept)?;
     let tls = options
         .other
         .get("tlsConfigName")
@@ -58,7 +61,8 @@ pub(super) fn checked(
         let timeout = timeout.filter(|timeout| !timeout.is_empty());
         options.batch_timeout = Some(timeout.unwrap_or_else(|| BATCH_TIMEOUT_DEFAULT.into()));
     }
-    filters.compile(filter)
+    let filter = filters.compile(filter)?;
+    Ok((filter, transport.secret_places().take(&mut options.other)))
 }
 
 fn check_duration(text: Option<&str>, option: &str) -> Result<(), CodedError> {

@@ -6,5 +6,6 @@ mod bench;
 mod connections;
 mod outcomes;
 mod publishing;
+mod secrets;
 mod subscriptions;
 mod troubles;

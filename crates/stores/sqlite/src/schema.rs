@@ -23,7 +23,10 @@ const PAGE_BYTES: u32 = 4096;
 const STRANGER_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The layouts, each made from the one before. `user_version` counts those that were applied.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/0002.sql"),
+];
 
 /// The data directory: where it is, and the connections to what is in it.
 #[derive(Clone, Debug)]

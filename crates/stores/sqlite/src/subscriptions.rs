@@ -1,10 +1,12 @@
 //! Where are durable subscriptions kept?
 
+use std::fmt::Display;
+
 use photinus_contract::store::{
     CreateSubscriptionError, OffsetRecord, Start, StoreError, Subscriptions,
 };
-use photinus_contract::{BoxFuture, Subscription, SubscriptionId};
-use rusqlite::params;
+use photinus_contract::{BoxFuture, Secrets, Subscription, SubscriptionId};
+use rusqlite::{Connection, Row, params};
 
 use crate::SqliteStore;
 use crate::error::Error;
@@ -42,6 +44,7 @@ impl Subscriptions for SqliteStore {
                     &*subscription.name,
                     definition(&subscription)?
                 ])?;
+            put_secrets(step.connection, &subscription)?;
             let record = OffsetRecord::new(offset, 0, 0);
             offsets::insert(step.connection, subscription.id, namespace, &record)?;
             Ok(Ok(subscription))
@@ -69,6 +72,7 @@ impl Subscriptions for SqliteStore {
                     definition(&subscription)?
                 ])?;
             if changed > 0 {
+                put_secrets(step.connection, &subscription)?;
                 offsets::raise_epoch(step.connection, subscription.id)?;
             }
             Ok(Ok(changed > 0))
@@ -88,6 +92,7 @@ impl Subscriptions for SqliteStore {
             delete("DELETE FROM replies WHERE subscription = ?1")?;
             delete("DELETE FROM parked WHERE subscription = ?1")?;
             delete("DELETE FROM offsets WHERE subscription = ?1")?;
+            delete("DELETE FROM secrets WHERE subscription = ?1")?;
             let deleted = delete("DELETE FROM subscriptions WHERE id = ?1")?;
             Ok(Ok(deleted > 0))
         })
@@ -95,21 +100,46 @@ impl Subscriptions for SqliteStore {
 
     fn subscriptions(&self) -> BoxFuture<'static, Result<Vec<Subscription>, StoreError>> {
         self.readers.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT definition, number FROM subscriptions ORDER BY number")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT number, definition, secrets.options FROM subscriptions \
+                 LEFT JOIN secrets ON secrets.subscription = subscriptions.id ORDER BY number",
+            )?;
             let mut rows = statement.query([])?;
             let mut subscriptions = Vec::new();
             while let Some(row) = rows.next()? {
-                let definition = row.get_ref(0)?.as_bytes().unwrap_or_default();
-                let subscription = serde_json::from_slice(definition).map_err(|error| {
-                    let number: i64 = row.get(1).unwrap_or_default();
-                    Error::damaged(format!("subscription number {number}: {error}"))
-                })?;
-                subscriptions.push(subscription);
+                subscriptions.push(subscription(row)?);
             }
             Ok(subscriptions)
         })
     }
+}
+
+fn subscription(row: &Row<'_>) -> Result<Subscription, Error> {
+    let number: i64 = row.get(0)?;
+    let damaged =
+        |error: &dyn Display| Error::damaged(format!("subscription number {number}: {error}"));
+    let definition = row.get_ref(1)?.as_bytes().unwrap_or_default();
+    let mut subscription: Subscription =
+        serde_json::from_slice(definition).map_err(|error| damaged(&error))?;
+    if let Some(secrets) = row.get::<_, Option<String>>(2)? {
+        subscription.secrets = Secrets::from_stored(&secrets).map_err(|error| damaged(&error))?;
+    }
+    Ok(subscription)
+}
+
+fn put_secrets(connection: &Connection, subscription: &Subscription) -> Result<(), Error> {
+    let id = subscription.id.0.as_bytes();
+    match subscription.secrets.to_stored() {
+        Some(secrets) => connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO secrets (subscription, options) VALUES (?1, ?2)",
+            )?
+            .execute(params![id, secrets])?,
+        None => connection
+            .prepare_cached("DELETE FROM secrets WHERE subscription = ?1")?
+            .execute([id])?,
+    };
+    Ok(())
 }
 
 fn definition(subscription: &Subscription) -> Result<String, Error> {

@@ -1,0 +1,91 @@
+//! Are secret options kept, and never shown?
+//!
+//! The scripted transport has one: `secret`.
+
+use std::sync::Arc;
+
+use photinus_contract::{CodedError, Delivery, Subscription};
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, input};
+
+const MARKER: &str = "s3cr3t-marker";
+
+/// What the transport is given, and what anybody else sees.
+fn secret(subscription: &Subscription) -> Option<Value> {
+    subscription.revealed_options().remove("secret")
+}
+
+fn assert_hidden(subscription: &Subscription) {
+    let shown = serde_json::to_string(subscription).unwrap();
+    for text in [shown, format!("{subscription:?}")] {
+        assert!(!text.contains(MARKER), "{text}");
+        assert!(text.contains("***"), "{text}");
+    }
+}
+
+async fn put(bench: &Bench, options: Value) -> Result<Arc<Subscription>, CodedError> {
+    let input = input("app", json!({}), options);
+    bench.handle.put_subscription("default", input).await
+}
+
+async fn delivered(bench: &Bench) -> Delivery {
+    bench.publish(["1"]).await;
+    bench.delivery().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_reaches_the_transport_and_nobody_else() {
+    let bench = Bench::new().await;
+    let created = bench
+        .subscribe("app", json!({"secret": MARKER, "note": "n"}))
+        .await;
+    assert_hidden(&created);
+    bench.connect("a", "app");
+    let delivery = delivered(&bench).await;
+    assert_hidden(&delivery.subscription);
+    assert_eq!(secret(&delivery.subscription), Some(json!(MARKER)));
+    assert_eq!(delivery.subscription.options.other["note"], json!("n"));
+
+    let bench = bench.restart().await;
+    let stored = bench.handle.subscription("default", created.id).unwrap();
+    assert_hidden(&stored);
+    assert_eq!(secret(&stored), Some(json!(MARKER)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_keeps_what_is_masked_or_left_out() {
+    let bench = Bench::new().await;
+    bench.subscribe("app", json!({"secret": MARKER})).await;
+    for (options, expected) in [
+        (json!({"note": "1"}), Some(json!(MARKER))),
+        (json!({"note": "2", "secret": "***"}), Some(json!(MARKER))),
+        (json!({"secret": "other"}), Some(json!("other"))),
+        (json!({"secret": null}), None),
+        (json!({}), None),
+    ] {
+        let changed = put(&bench, options.clone()).await.unwrap();
+        assert_eq!(secret(&changed), expected, "{options}");
+        assert_eq!(
+            changed.options.other.get("secret").cloned(),
+            expected.map(|_| json!("***"))
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_secret_alone_is_a_change() {
+    let bench = Bench::new().await;
+    bench.subscribe("app", json!({"secret": MARKER})).await;
+    let same = put(&bench, json!({"secret": "***"})).await.unwrap();
+    assert_eq!(same.updated, None);
+    let changed = put(&bench, json!({"secret": "other"})).await.unwrap();
+    assert!(changed.updated.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mask_with_nothing_behind_it_is_refused() {
+    let bench = Bench::new().await;
+    let error = put(&bench, json!({"secret": "***"})).await.unwrap_err();
+    assert_eq!((error.code(), error.status()), ("PH00432", 400));
+}
