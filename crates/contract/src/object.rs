@@ -7,8 +7,9 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 /// A JSON object, or `null`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,9 +79,87 @@ where
         .collect())
 }
 
+/// Reads values for what they are.
+///
+/// `serde_json` reads the object that it writes for a raw value of its own (with a key that begins with
+/// `$serde_json`) as the JSON in its text. A client could send one that is nested deeper than what is stored may
+/// be, and then nothing could read the subscription again.
+pub fn plain_values<'de, D>(deserializer: D) -> Result<Map<String, Value>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let values = std::collections::BTreeMap::<String, Plain>::deserialize(deserializer)?;
+    Ok(values
+        .into_iter()
+        .map(|(key, Plain(value))| (key, value))
+        .collect())
+}
+
+struct Plain(Value);
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PlainVisitor;
+
+        impl<'de> Visitor<'de> for PlainVisitor {
+            type Value = Plain;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any JSON")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Plain, E> {
+                Ok(Plain(Value::Null))
+            }
+
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Plain, E> {
+                Ok(Plain(value.into()))
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Plain, E> {
+                Ok(Plain(value.into()))
+            }
+
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Plain, E> {
+                Ok(Plain(value.into()))
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Plain, E> {
+                Ok(Plain(value.into()))
+            }
+
+            fn visit_str<E: Error>(self, value: &str) -> Result<Plain, E> {
+                Ok(Plain(value.into()))
+            }
+
+            fn visit_string<E: Error>(self, value: String) -> Result<Plain, E> {
+                Ok(Plain(value.into()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Plain, A::Error> {
+                let mut values = Vec::new();
+                while let Some(Plain(value)) = list.next_element()? {
+                    values.push(value);
+                }
+                Ok(Plain(values.into()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Plain, A::Error> {
+                let mut values = Map::new();
+                while let Some((key, Plain(value))) = map.next_entry()? {
+                    values.insert(key, value);
+                }
+                Ok(Plain(values.into()))
+            }
+        }
+
+        deserializer.deserialize_any(PlainVisitor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::{MessageInput, SubscriptionFilter};
+    use crate::{MessageInput, SubscriptionFilter, SubscriptionOptions};
 
     #[test]
     fn a_list_is_no_object() {
@@ -111,5 +190,16 @@ mod tests {
             message.data[0].value.as_ref().unwrap().get(),
             r#"[1.0, {"b" : 1}]"#
         );
+    }
+
+    #[test]
+    fn options_are_plain_json_whatever_their_keys_are() {
+        let deep = format!(
+            r#"{{"a":{{"$serde_json::private::RawValue":"{}{}"}},"b":[null,true,-1,2,0.5,"c"]}}"#,
+            "[".repeat(127),
+            "]".repeat(127)
+        );
+        let options: SubscriptionOptions = serde_json::from_str(&deep).unwrap();
+        assert_eq!(serde_json::to_string(&options).unwrap(), deep);
     }
 }

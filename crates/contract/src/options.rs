@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::error::CodedError;
+use crate::object::plain_values;
 use crate::time::DurationText;
 
 /// Read-ahead of a batch subscription that does not say: the size of its batches.
@@ -34,7 +35,7 @@ pub struct SubscriptionOptions {
     /// A [`DurationText`].
     pub ack_timeout: Option<String>,
     /// The transport's own options, and keys that nobody knows.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "plain_values")]
     pub other: Map<String, Value>,
 }
 

@@ -10,6 +10,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::error::CodedError;
+use crate::object::plain_values;
 
 /// What is shown where a secret is, and what a client sends back to keep it.
 pub const MASK: &str = "***";
@@ -49,8 +50,12 @@ impl Secrets {
 
     /// Reads what [`to_stored`](Self::to_stored) wrote. The error does not repeat the text.
     pub fn from_stored(text: &str) -> Result<Self, SecretsError> {
-        let values = serde_json::from_str(text).map_err(|_| SecretsError)?;
-        Ok(Self { values })
+        let mut decoder = serde_json::Deserializer::from_str(text);
+        let values = plain_values(&mut decoder).map_err(|_| SecretsError)?;
+        decoder.end().map_err(|_| SecretsError)?;
+        Ok(Self {
+            values: values.into_iter().collect(),
+        })
     }
 }
 

@@ -65,7 +65,7 @@ impl FromStr for Timestamp {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let number: i64 = text.parse().map_err(|_| bad())?;
             return Ok(Self(match number {
-                0..=9_999_999_999 => number * 1_000_000_000,
+                0..=9_999_999_999 => number.checked_mul(1_000_000_000).ok_or_else(bad)?,
                 10_000_000_000..=999_999_999_999_999 => {
                     number.checked_mul(1_000_000).ok_or_else(bad)?
                 }
@@ -222,6 +222,8 @@ mod tests {
             "yesterday",
             "2026-13-01T00:00:00Z",
             "99999999999999999999",
+            // Seconds, and after the year 2262.
+            "9999999999",
         ] {
             assert_eq!(
                 text.parse::<Timestamp>().unwrap_err().code(),

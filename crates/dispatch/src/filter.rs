@@ -110,19 +110,28 @@ fn compile(pattern: &str) -> Result<Pattern, String> {
     if let Some(plain) = plain(&hir) {
         return Ok(plain);
     }
+    let regex = automaton(&hir, true)?;
+    Ok(Pattern::Regex(
+        match regex.memory_usage() > AUTOMATON_BYTES_MAX {
+            // What finds the beginnings of many long alternatives can take megabytes.
+            true => automaton(&hir, false)?,
+            false => regex,
+        },
+    ))
+}
+
+fn automaton(hir: &Hir, prefilter: bool) -> Result<meta::Regex, String> {
     let config = meta::Config::new()
         .nfa_size_limit(Some(AUTOMATON_BYTES_MAX))
         .hybrid_cache_capacity(SEARCH_CACHE_BYTES)
+        .auto_prefilter(prefilter)
         .onepass(false)
         .dfa(false);
-    meta::Builder::new()
-        .configure(config)
-        .build_from_hir(&hir)
-        .map(Pattern::Regex)
-        .map_err(|error| match error.size_limit() {
-            Some(_) => format!("it needs an automaton of more than {AUTOMATON_BYTES_MAX} bytes"),
-            None => one_line(&error.to_string()),
-        })
+    let regex = meta::Builder::new().configure(config).build_from_hir(hir);
+    regex.map_err(|error| match error.size_limit() {
+        Some(_) => format!("it needs an automaton of more than {AUTOMATON_BYTES_MAX} bytes"),
+        None => one_line(&error.to_string()),
+    })
 }
 
 /// The pattern as a comparison of texts, if it is one.
@@ -265,6 +274,25 @@ mod tests {
         assert!(matches!(compile("^abc$"), Ok(Pattern::Exact(_))));
         assert!(matches!(compile("^abc"), Ok(Pattern::Prefix(_))));
         assert!(matches!(compile("^ab[cd]"), Ok(Pattern::Regex(_))));
+    }
+
+    #[test]
+    fn a_short_pattern_takes_little_memory() {
+        // Its beginnings differ in case, in many ways, and are long.
+        let long = |times| "\u{fffd}".repeat(times);
+        let text = format!(
+            "a|{}|{}(?i:a{}oldest{}|{}){}",
+            long(9),
+            long(3),
+            long(4),
+            long(4),
+            long(9),
+            long(5)
+        );
+        let filter = serde_json::json!({ "topic": text });
+        let filter = Filter::new(&serde_json::from_value(filter).unwrap()).unwrap();
+        assert!(filter.memory() < 1 << 20, "{} bytes", filter.memory());
+        assert!(filter.matches(&event("a", "", "")));
     }
 
     #[test]

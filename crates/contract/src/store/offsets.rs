@@ -19,7 +19,8 @@ pub trait Offsets: Send + Sync {
         subscription: SubscriptionId,
     ) -> BoxFuture<'static, Result<Option<OffsetRecord>, StoreError>>;
 
-    /// Writes positions, each compared and set for itself, and answers each in the same order.
+    /// Writes positions, each compared and set for itself, and answers each in the same order. One that is wrong
+    /// in itself ([`OffsetWrite::check`]), moves back, or goes beyond the log is refused.
     fn commit(&self, writes: Vec<OffsetWrite>) -> BoxFuture<'static, Vec<Result<(), OffsetError>>>;
 
     /// Moves a position, forgets what was settled above it, and raises the epoch and the seek generation.
@@ -105,6 +106,32 @@ impl OffsetWrite {
             settled: Vec::new(),
             failures: Vec::new(),
         }
+    }
+
+    /// What is wrong with it in itself: what is settled rises above the offset without overlap, and so does what
+    /// failed. A store refuses the rest, because nobody could go on from it.
+    pub fn check(&self) -> Result<(), String> {
+        let wrong = |what: &str, sequence: i64| {
+            Err(format!(
+                "the position {} of subscription {} says that {sequence} {what}, which has to rise above it",
+                self.offset, self.subscription
+            ))
+        };
+        let mut below = self.offset.0;
+        for range in &self.settled {
+            if *range.start() <= below || range.is_empty() {
+                return wrong("is settled", *range.start());
+            }
+            below = *range.end();
+        }
+        let mut below = self.offset;
+        for (sequence, _) in &self.failures {
+            if *sequence <= below {
+                return wrong("has failed", sequence.0);
+            }
+            below = *sequence;
+        }
+        Ok(())
     }
 }
 

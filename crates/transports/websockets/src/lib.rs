@@ -33,5 +33,8 @@ mod wire;
 
 mod status;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use crate::config::Config;
 pub use crate::transport::WebSockets;

@@ -1,0 +1,59 @@
+//! How does the process begin and end?
+//!
+//! `photinus` is the one binary, and this crate the only one that knows which stores and transports there
+//! are. It ends with status 0 when it was asked to stop, 1 if it could not start or not stop cleanly, and 2
+//! if it was told something that cannot be meant. A second signal ends it at once, with the status that
+//! shells give to that signal.
+
+mod cli;
+mod config;
+mod files;
+mod listen;
+mod logging;
+mod monitoring;
+mod patience;
+mod registry;
+mod run;
+mod signals;
+
+#[doc(hidden)]
+pub mod fuzzing;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::config::Settings;
+
+/// The whole life of the process.
+pub fn main() -> ExitCode {
+    let arguments = Cli::parse().into_arguments();
+    let settings = match Settings::load(arguments) {
+        Ok(settings) => settings,
+        Err(error) => return complain(2, &error),
+    };
+    logging::start(&settings.log);
+    files::raise_limit();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(1, &format!("cannot start threads: {error}")),
+    };
+    let ended = runtime.block_on(run::serve(settings));
+    // Whatever still runs has been given its time, or never began to matter.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(1, &error),
+    }
+}
+
+/// One line on standard error; where nobody reads it, the status still tells.
+fn complain(status: u8, error: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "photinus: {error}");
+    ExitCode::from(status)
+}
