@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use photinus_contract::data::Hash;
-use photinus_contract::id::{DataId, EventId};
+use photinus_contract::id::{DataId, EVENTS_PER_RECORD_MAX, EventId, VALUES_PER_RECORD_MAX};
 use photinus_contract::record::{NewRecord, ReplyKey};
 use photinus_contract::store::{
     AppendError, Appended, Group, Log, NamespaceInfo, Page, ReadLimit, StoreError, StoreErrorKind,
@@ -199,6 +199,10 @@ fn append(durable: &mut Durable, record: NewRecord) -> Result<Appended, AppendEr
     };
     if content.events.is_empty() {
         return refused("has no events; at least one is needed");
+    }
+    if content.events.len() > EVENTS_PER_RECORD_MAX || content.values.len() > VALUES_PER_RECORD_MAX
+    {
+        return refused("has more events or values than there are ids for");
     }
     if log.messages.contains_key(&content.id) {
         return refused("is in the log already");

@@ -108,16 +108,15 @@ fn commit(durable: &mut Durable, write: OffsetWrite) -> Result<(), OffsetError> 
         .get(&write.subscription)
         .filter(|state| state.position.epoch == write.epoch)
         .ok_or(OffsetError::Fenced)?;
+    let refused = |text: String| StoreError::new(StoreErrorKind::Other, text);
+    write.check().map_err(refused)?;
     let offset = state.position.offset;
     let newest = offset.max(Sequence(durable.head(&state.subscription.namespace)));
     if !(offset..=newest).contains(&write.offset) {
-        return Err(StoreError::new(
-            StoreErrorKind::Other,
-            format!(
-                "subscription {} cannot move from {offset} to {}: only a seek moves back, and the log ends at {newest}",
-                write.subscription, write.offset
-            ),
-        )
+        return Err(refused(format!(
+            "subscription {} cannot move from {offset} to {}: only a seek moves back, and the log ends at {newest}",
+            write.subscription, write.offset
+        ))
         .into());
     }
     let Some(state) = durable.subscriptions.get_mut(&write.subscription) else {

@@ -1,25 +1,13 @@
 //! Does a crash lose what was not durable, and nothing else?
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
-mod suite;
-
-use std::task::{Context, Poll, Waker};
-
+use photinus_conformance::store::make::*;
+use photinus_contract::Sequence;
 use photinus_contract::store::{
     AppendError, Log, Namespaces, OffsetWrite, Offsets, Start, Store, StoreError, StoreErrorKind,
     Subscriptions,
 };
-use photinus_contract::{BoxFuture, Sequence};
 use photinus_store_memory::MemoryStore;
-use suite::*;
-
-/// The answer, if it is there.
-fn answer<T>(wait: &mut BoxFuture<'static, T>) -> Option<T> {
-    match wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => Some(answer),
-        Poll::Pending => None,
-    }
-}
 
 #[tokio::test]
 async fn a_held_write_is_neither_visible_nor_answered() {
@@ -32,14 +20,17 @@ async fn a_held_write_is_neither_visible_nor_answered() {
         record(&ns, 3, &["t"], &[]),
     ]);
     assert_eq!(store.held_writes(), 3);
-    assert!(answer(&mut first).is_none());
+    assert!(answered(&mut first).is_none());
     assert_eq!(sequences(&store, &ns, 0).await, NONE);
     assert_eq!(store.release(2), 2);
-    assert!(answer(&mut first).is_some());
-    assert!(answer(&mut second).is_none(), "one of its records is held");
+    assert!(answered(&mut first).is_some());
+    assert!(
+        answered(&mut second).is_none(),
+        "one of its records is held"
+    );
     assert_eq!(sequences(&store, &ns, 0).await, [1, 2]);
     store.release_all();
-    assert!(answer(&mut second).is_some());
+    assert!(answered(&mut second).is_some());
     fill(&store, &ns, 4, 1).await;
     assert_eq!(sequences(&store, &ns, 0).await, [1, 2, 3, 4]);
     assert_eq!(store.release(9), 0);

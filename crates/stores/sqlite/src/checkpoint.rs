@@ -151,6 +151,7 @@ impl Checkpointer {
                 Ok(true) => self.threshold,
                 // Something was in the way; try again when the file has grown by as much again.
                 Ok(false) => pages.saturating_add(self.threshold),
+                Err(error) if error.is_failed_sync() => self.end(&error),
                 Err(error) => {
                     tracing::warn!(
                         directory = %self.directory.display(), %error, pages,
@@ -186,11 +187,22 @@ impl Checkpointer {
         Ok(!progress?.busy)
     }
 
-    /// Brings to the disk what was copied. Only saves time: SQLite syncs again before it relies on it.
+    /// Brings to the disk what was copied.
     fn sync(&self) {
         if let Err(error) = self.file.sync_data() {
-            tracing::warn!(directory = %self.directory.display(), %error, "the database was not synced");
+            self.end(&error);
         }
+    }
+
+    /// What a failed sync would have written can be lost, and the next sync succeeds without it: whoever relies on
+    /// that one begins the write-ahead file anew, which alone still has those pages. A process that starts copies
+    /// all of the file again, so this one ends.
+    fn end(&self, error: &dyn std::fmt::Display) -> ! {
+        tracing::error!(
+            directory = %self.directory.display(), %error,
+            "the database could not be synced; the process ends, to copy it again from the write-ahead file at the next start"
+        );
+        std::process::abort();
     }
 
     fn checkpoint(&self, mode: &str) -> Result<Progress, Error> {

@@ -59,6 +59,15 @@ impl Error {
         }
     }
 
+    /// Whether a sync failed: what it would have written can be lost, whatever a later one says.
+    pub(crate) fn is_failed_sync(&self) -> bool {
+        matches!(
+            self,
+            Error::Sqlite(rusqlite::Error::SqliteFailure(error, _))
+                if error.extended_code == ffi::SQLITE_IOERR_FSYNC
+        )
+    }
+
     /// Whether the transaction as a whole cannot go on, as against one statement of it.
     pub(crate) fn fails_the_group(&self) -> bool {
         match self.kind() {

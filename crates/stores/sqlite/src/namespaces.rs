@@ -92,7 +92,7 @@ impl Namespaces for SqliteStore {
         hash: Hash,
     ) -> BoxFuture<'static, Result<Option<Group>, StoreError>> {
         let Some(number) = self.namespace(namespace) else {
-            return Box::pin(async { Ok(None) });
+            return self.readers.read(|_| Ok(None));
         };
         let namespace = namespace.clone();
         self.readers.read(move |connection| {

@@ -90,6 +90,7 @@ fn commit(step: &mut Step<'_>, write: &OffsetWrite) -> Result<Result<(), OffsetE
     if from_column(epoch)? != write.epoch {
         return Ok(Err(OffsetError::Fenced));
     }
+    write.check().map_err(Error::Refused)?;
     let newest = step.head(namespace)?.max(offset);
     if !(offset..=newest).contains(&write.offset.0) {
         return Err(Error::Refused(format!(
@@ -256,8 +257,8 @@ fn read_settled(offset: Sequence, text: &str) -> Option<Vec<RangeInclusive<i64>>
     items(text)
         .map(|item| {
             let (gap, more) = item.split_once('+').unwrap_or((item, "0"));
-            let start = end.checked_add(gap.parse().ok()?)?;
-            end = start.checked_add(more.parse().ok()?)?;
+            let start = end.checked_add_unsigned(distance(gap)?)?;
+            end = start.checked_add_unsigned(more.parse().ok()?)?;
             Some(start..=end)
         })
         .collect()
@@ -275,11 +276,16 @@ fn write_failures(offset: Sequence, failures: &[(Sequence, u32)]) -> String {
 fn read_failures(offset: Sequence, text: &str) -> Option<Vec<(Sequence, u32)>> {
     items(text)
         .map(|item| {
-            let (distance, count) = item.split_once(':')?;
-            let sequence = offset.0.checked_add(distance.parse().ok()?)?;
+            let (above, count) = item.split_once(':')?;
+            let sequence = offset.0.checked_add_unsigned(distance(above)?)?;
             Some((Sequence(sequence), count.parse().ok()?))
         })
         .collect()
+}
+
+/// How far something is above something else, which is never nothing.
+fn distance(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|distance| *distance > 0)
 }
 
 fn separate(text: &mut String) {
@@ -307,7 +313,16 @@ mod tests {
             assert_eq!(write_settled(Sequence(offset), &settled), text);
             assert_eq!(read_settled(Sequence(offset), text).unwrap(), settled);
         }
-        for text in ["x", "1+", "+1", "9223372036854775807"] {
+        for text in [
+            "x",
+            "1+",
+            "+1",
+            "0",
+            "-1",
+            "1+-1",
+            "1,0+1",
+            "9223372036854775807",
+        ] {
             assert_eq!(read_settled(Sequence(1), text), None, "{text}");
         }
     }
@@ -318,7 +333,7 @@ mod tests {
         let text = write_failures(Sequence(10), &failures);
         assert_eq!(text, "2:1,7:40");
         assert_eq!(read_failures(Sequence(10), &text).unwrap(), failures);
-        for text in ["2", "2:", ":1", "2:-1"] {
+        for text in ["2", "2:", ":1", "2:-1", "0:1", "-2:1"] {
             assert_eq!(read_failures(Sequence(10), text), None, "{text}");
         }
     }

@@ -1,20 +1,17 @@
 //! Is the data directory opened, refused and found again as it should be?
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
-#[path = "../../memory/tests/suite/mod.rs"]
-mod suite;
-
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::Path;
 
+use photinus_conformance::store::make::*;
 use photinus_contract::store::{
     AppendError, Log, Namespaces, OffsetWrite, Offsets, Parked, ParkedEntry, Start, Store,
     StoreErrorKind, Subscriptions,
 };
 use photinus_contract::{Sequence, Timestamp};
 use photinus_store_sqlite::{Config, SqliteStore, Synchronous};
-use suite::*;
 
 fn open(directory: &Path) -> SqliteStore {
     SqliteStore::open(directory, Config::default()).unwrap()

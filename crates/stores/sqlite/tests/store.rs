@@ -1,17 +1,55 @@
 //! Does the store keep what the contract asks of every store?
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
-// The suite stands with the memory store, so that every store passes the same one.
-#[path = "../../memory/tests/suite/mod.rs"]
-mod suite;
+use std::fs;
+use std::sync::Arc;
 
+use photinus_conformance::store::Rig;
+use photinus_contract::store::Store;
 use photinus_store_sqlite::{Config, SqliteStore};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
-fn open() -> (SqliteStore, TempDir) {
-    let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(directory.path(), Config::default()).unwrap();
-    (store, directory)
+/// A data directory.
+struct OnDisk {
+    directory: TempDir,
+    /// Those of which a crash has made a copy; the stores in them may still be at work.
+    left: Vec<TempDir>,
 }
 
-store_suite!(open);
+impl Rig for OnDisk {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            left: Vec::new(),
+        }
+    }
+
+    fn open(&mut self) -> Arc<dyn Store> {
+        let store = SqliteStore::open(self.directory.path(), Config::default());
+        Arc::new(store.unwrap())
+    }
+
+    /// The files as they are while the store is at work: what the operating system has of a process that is killed
+    /// at this moment. (Not a power cut: what was written counts, synced or not.) The write-ahead file only grows
+    /// while nothing is checkpointed, and the rules write less than that takes, so that the copy of it is a
+    /// beginning of it, torn at worst in its last frame.
+    fn crash(&mut self) -> bool {
+        let copy = tempfile::tempdir().unwrap();
+        for file in ["photinus.db", "photinus.db-wal"] {
+            let from = self.directory.path().join(file);
+            fs::copy(from, copy.path().join(file)).unwrap();
+        }
+        self.left.push(std::mem::replace(&mut self.directory, copy));
+        true
+    }
+
+    /// A stranger has the lock that writing takes; the store waits for it.
+    fn hold(&mut self) -> Option<Box<dyn FnOnce()>> {
+        let stranger = Connection::open(self.directory.path().join("photinus.db")).unwrap();
+        stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+        Some(Box::new(move || drop(stranger)))
+    }
+}
+
+photinus_conformance::store_suite!(OnDisk);

@@ -1,0 +1,372 @@
+//! What should a store hold after these calls?
+//!
+//! A few maps. Each call is made on the store and on the maps, and the answer has to be the one that the maps give;
+//! numbers that a store may choose (sequences, epochs, generations) are taken from its answers, and have to rise.
+
+mod compare;
+
+use std::collections::BTreeMap;
+
+use photinus_contract::record::{NewRecord, ReplyKey};
+use photinus_contract::store::{
+    AppendError, Appended, CreateNamespaceError, CreateSubscriptionError, OffsetError,
+    OffsetRecord, OffsetWrite, ParkedEntry, Start, Store,
+};
+use photinus_contract::{
+    MessageId, Namespace, Record, Sequence, Subscription, SubscriptionId, Timestamp,
+};
+
+use super::histories::{Call, Change, Item, To};
+use super::make::*;
+
+#[derive(Default)]
+pub(super) struct Model {
+    logs: BTreeMap<Namespace, Vec<Record>>,
+    keys: BTreeMap<(Namespace, Box<str>), MessageId>,
+    subscriptions: Vec<Subscription>,
+    positions: BTreeMap<SubscriptionId, OffsetRecord>,
+    parked: BTreeMap<(SubscriptionId, Sequence), ParkedEntry>,
+    replies: BTreeMap<(SubscriptionId, u64, Sequence), MessageId>,
+    /// The number of the next message.
+    next: u64,
+}
+
+fn ns(number: u8) -> Namespace {
+    namespace(["a", "b", "c"][usize::from(number) % 3])
+}
+
+impl Model {
+    /// Makes the call on the store, and compares.
+    pub(super) async fn call(&mut self, store: &dyn Store, call: &Call) {
+        match call {
+            Call::CreateNamespace(number) => {
+                let name = ns(*number);
+                let answer = store.create_namespace(namespace_info(name.as_str())).await;
+                let expected = match self.logs.contains_key(&name) {
+                    true => Err(CreateNamespaceError::Exists),
+                    false => Ok(()),
+                };
+                assert_eq!(answer, expected);
+                self.logs.entry(name).or_default();
+            }
+            Call::Append(items) => self.append(store, items).await,
+            Call::CreateSubscription(number, namespace, start) => {
+                self.create(store, *number, ns(*namespace), *start).await;
+            }
+            Call::UpdateSubscription(number) => self.update(store, *number).await,
+            Call::DeleteSubscription(number) => {
+                let id = id(*number);
+                let known = self.positions.remove(&id).is_some();
+                assert_eq!(store.delete_subscription(id).await, Ok(known));
+                self.subscriptions.retain(|other| other.id != id);
+                self.parked.retain(|(other, _), _| *other != id);
+                self.replies.retain(|(other, ..), _| *other != id);
+            }
+            Call::Claim(number) => {
+                let answer = store.claim(id(*number)).await.unwrap();
+                let known = self.positions.get_mut(&id(*number));
+                if let (Some(known), Some(answer)) = (known, &answer) {
+                    assert!(answer.epoch > known.epoch);
+                    known.epoch = answer.epoch;
+                }
+                assert_eq!(answer, self.positions.get(&id(*number)).cloned());
+            }
+            Call::Seek(number, to) => self.seek(store, *number, *to).await,
+            Call::Commit(changes) => self.commit(store, changes).await,
+            Call::Park(changes) => self.park(store, changes).await,
+            Call::Close | Call::Crash => unreachable!("not a call on an open store"),
+        }
+    }
+
+    async fn append(&mut self, store: &dyn Store, items: &[Item]) {
+        let records: Vec<NewRecord> = items.iter().map(|item| self.record(item)).collect();
+        let answers = store.append(records.clone()).await;
+        assert_eq!(answers.len(), records.len());
+        for (record, answer) in records.into_iter().zip(answers) {
+            let reasons = self.reasons(&record);
+            match answer {
+                Ok(appended) => {
+                    assert!(reasons.is_empty(), "taken, though {reasons:?}");
+                    self.appended(record, appended);
+                }
+                Err(error) => {
+                    let same = |reason: &AppendError| match (reason, &error) {
+                        (AppendError::Store(a), AppendError::Store(b)) => a.kind() == b.kind(),
+                        (a, b) => a == b,
+                    };
+                    assert!(reasons.iter().any(same), "{error}; there was {reasons:?}");
+                }
+            }
+        }
+    }
+
+    /// Why a record must be refused; any of them may be the answer.
+    fn reasons(&self, record: &NewRecord) -> Vec<AppendError> {
+        let content = &record.content;
+        let refused = || {
+            let kind = photinus_contract::store::StoreErrorKind::Other;
+            AppendError::Store(photinus_contract::store::StoreError::new(kind, "refused"))
+        };
+        let mut reasons = Vec::new();
+        match self.logs.get(&content.namespace) {
+            None => reasons.push(AppendError::UnknownNamespace),
+            Some(log) if log.iter().any(|old| old.content.id == content.id) => {
+                reasons.push(refused());
+            }
+            Some(_) => {}
+        }
+        if content.events.is_empty() {
+            reasons.push(refused());
+        }
+        if let Some(key) = &content.idempotency_key {
+            let holder = self.keys.get(&(content.namespace.clone(), key.clone()));
+            reasons.extend(holder.map(|holder| AppendError::DuplicateKey { holder: *holder }));
+        }
+        if let Some(reply) = record.reply {
+            let place = (reply.subscription, reply.generation, reply.event);
+            let holder = self.replies.get(&place);
+            reasons.extend(holder.map(|holder| AppendError::DuplicateReply { holder: *holder }));
+            let current = self.positions.get(&reply.subscription);
+            if current.map(|position| position.epoch) != reply.epoch {
+                reasons.push(AppendError::Fenced);
+            }
+        }
+        reasons
+    }
+
+    fn appended(&mut self, record: NewRecord, appended: Appended) {
+        let content = record.content;
+        assert_eq!(appended.previous, self.head(&content.namespace));
+        let first = appended.last.0 + 1 - content.events.len() as i64;
+        assert!(first > appended.previous.0);
+        if let Some(key) = &content.idempotency_key {
+            let place = (content.namespace.clone(), key.clone());
+            self.keys.insert(place, content.id);
+        }
+        if let Some(reply) = record.reply {
+            let place = (reply.subscription, reply.generation, reply.event);
+            self.replies.insert(place, content.id);
+        }
+        if let Some(log) = self.logs.get_mut(&content.namespace) {
+            log.push(Record::new(appended.last, content));
+        }
+    }
+
+    async fn create(&mut self, store: &dyn Store, number: u8, namespace: Namespace, start: To) {
+        if self.positions.contains_key(&id(number)) {
+            // Ids are never used twice.
+            return;
+        }
+        let name = format!("s{}", number % 2);
+        let wanted = subscription(&namespace, u64::from(number), &name);
+        let start = self.start(&namespace, start);
+        let offset = self.resolve(&namespace, start);
+        let mut expected = wanted.clone();
+        expected.options.first_event = Some(offset.to_string());
+        let taken = self
+            .subscriptions
+            .iter()
+            .any(|other| other.namespace == namespace && *other.name == *name);
+        let expected = match self.logs.contains_key(&namespace) {
+            false => Err(CreateSubscriptionError::UnknownNamespace),
+            true if taken => Err(CreateSubscriptionError::Exists),
+            true => Ok(expected),
+        };
+        let answer = store.create_subscription(wanted, start).await;
+        assert_eq!(answer, expected);
+        if let Ok(created) = answer {
+            let position = position(store, created.id).await;
+            let plain = OffsetRecord::new(offset, position.epoch, position.generation);
+            assert_eq!(position, plain);
+            self.positions.insert(created.id, position);
+            self.subscriptions.push(created);
+        }
+    }
+
+    async fn update(&mut self, store: &dyn Store, number: u8) {
+        let id = id(number);
+        let Some(known) = self.subscriptions.iter_mut().find(|other| other.id == id) else {
+            let unknown = subscription(&ns(0), u64::from(number), "unknown");
+            assert_eq!(store.update_subscription(unknown).await, Ok(false));
+            return;
+        };
+        let turn = known.options.read_ahead.unwrap_or(0) + 1;
+        known.options.read_ahead = Some(turn);
+        known.updated = Some(Timestamp::from_nanos(i64::from(turn)));
+        assert_eq!(store.update_subscription(known.clone()).await, Ok(true));
+        let after = position(store, id).await;
+        let before = self.positions.get_mut(&id).unwrap();
+        assert!(after.epoch > before.epoch);
+        before.epoch = after.epoch;
+        assert_eq!(after, *before);
+    }
+
+    async fn seek(&mut self, store: &dyn Store, number: u8, to: To) {
+        let id = id(number);
+        let Some(before) = self.positions.get(&id) else {
+            assert_eq!(store.seek(id, Start::Oldest).await, Ok(None));
+            return;
+        };
+        let namespace = self.namespace_of(id);
+        let start = self.start(&namespace, to);
+        let after = store.seek(id, start).await.unwrap().unwrap();
+        assert!(after.epoch > before.epoch && after.generation > before.generation);
+        let offset = self.resolve(&namespace, start);
+        let plain = OffsetRecord::new(offset, after.epoch, after.generation);
+        assert_eq!(after, plain);
+        self.positions.insert(id, after);
+    }
+
+    async fn commit(&mut self, store: &dyn Store, changes: &[Change]) {
+        let writes: Vec<OffsetWrite> = changes.iter().map(|change| self.write(change)).collect();
+        let answers = store.commit(writes.clone()).await;
+        assert_eq!(answers.len(), writes.len());
+        for (write, answer) in writes.into_iter().zip(answers) {
+            let id = write.subscription;
+            let head = self.head(&self.namespace_of(id));
+            let Some(known) = self.positions.get_mut(&id) else {
+                assert_eq!(answer, Err(OffsetError::Fenced));
+                continue;
+            };
+            if known.epoch != write.epoch {
+                assert_eq!(answer, Err(OffsetError::Fenced));
+            } else if write.offset < known.offset || write.offset > known.offset.max(head) {
+                assert!(matches!(answer, Err(OffsetError::Store(_))), "{answer:?}");
+            } else {
+                assert_eq!(answer, Ok(()), "{write:?} on {known:?}");
+                known.offset = write.offset;
+                known.settled = write.settled;
+                known.failures = write.failures;
+                let parked = &self.parked;
+                self.replies.retain(|(other, _, event), _| {
+                    *other != id || *event > write.offset || parked.contains_key(&(id, *event))
+                });
+            }
+        }
+    }
+
+    async fn park(&mut self, store: &dyn Store, changes: &[Change]) {
+        let entries: Vec<ParkedEntry> = changes.iter().map(|change| self.entry(change)).collect();
+        let answers = store.park(entries.clone()).await;
+        assert_eq!(answers.len(), entries.len());
+        for (entry, answer) in entries.into_iter().zip(answers) {
+            let current = self.positions.get(&entry.subscription);
+            if current.is_some_and(|position| position.epoch == entry.epoch) {
+                assert_eq!(answer, Ok(()));
+                let place = (entry.subscription, entry.sequence);
+                self.parked.insert(place, entry);
+            } else {
+                assert_eq!(answer, Err(OffsetError::Fenced));
+            }
+        }
+    }
+
+    fn head(&self, namespace: &Namespace) -> Sequence {
+        let newest = self.logs.get(namespace).and_then(|log| log.last());
+        newest.map_or(Sequence(0), |record| record.last)
+    }
+
+    fn namespace_of(&self, id: SubscriptionId) -> Namespace {
+        let found = self.subscriptions.iter().find(|other| other.id == id);
+        found.map_or_else(|| ns(0), |found| found.namespace.clone())
+    }
+
+    /// One of the log's sequences; the first if it has none.
+    fn at(&self, namespace: &Namespace, index: u8) -> Sequence {
+        let log = self.logs.get(namespace).map_or(&[][..], |log| log);
+        let index = usize::from(index) % log.len().max(1);
+        log.get(index).map_or(Sequence(1), |record| record.last)
+    }
+
+    fn start(&self, namespace: &Namespace, to: To) -> Start {
+        match to {
+            To::Oldest => Start::Oldest,
+            To::Newest => Start::Newest,
+            To::After(index) => Start::After(self.at(namespace, index)),
+        }
+    }
+
+    fn resolve(&self, namespace: &Namespace, start: Start) -> Sequence {
+        match (start, self.head(namespace)) {
+            (Start::After(sequence), _) => sequence,
+            (Start::Newest, Sequence(1..)) => self.head(namespace),
+            _ => Sequence::OLDEST,
+        }
+    }
+
+    fn record(&mut self, item: &Item) -> NewRecord {
+        let namespace = ns(item.namespace);
+        self.next += 1;
+        let number = match item.old_id {
+            true => self
+                .logs
+                .get(&namespace)
+                .and_then(|log| log.last())
+                .map_or(self.next, |record| number_of(record.content.id)),
+            false => self.next,
+        };
+        let large = format!("\"{}\"", "z".repeat(6_000));
+        let values: &[&str] = if item.large { &["1", &large] } else { &["[]"] };
+        let topics = &["t", "u", "v"][..usize::from(item.events).min(3)];
+        let mut record = record(&namespace, number, topics, values);
+        record.content.idempotency_key = item.key.map(|key| key.to_string().into());
+        if let Some(change) = &item.reply {
+            let write = self.write(change);
+            let id = write.subscription;
+            let event = self.at(&self.namespace_of(id), change.index);
+            let known = self.positions.get(&id);
+            let passed = known.is_some_and(|known| event <= known.offset);
+            // When exactly the key of an event goes that is passed and not parked is the store's affair.
+            if !passed || self.parked.contains_key(&(id, event)) {
+                record.reply = Some(ReplyKey {
+                    subscription: id,
+                    generation: known.map_or(0, |known| known.generation),
+                    event,
+                    epoch: Some(write.epoch),
+                });
+            }
+        }
+        record
+    }
+
+    fn write(&self, change: &Change) -> OffsetWrite {
+        let id = id(change.subscription);
+        let epoch = self.positions.get(&id).map_or(0, |known| known.epoch);
+        let epoch = match change.stale {
+            true => epoch.checked_sub(1).unwrap_or(epoch + 1),
+            false => epoch,
+        };
+        let to = self.at(&self.namespace_of(id), change.index);
+        let mut write = OffsetWrite::new(id, epoch, to);
+        if change.index.is_multiple_of(2) {
+            write.settled = vec![to.0 + 2..=to.0 + 2 + i64::from(change.index)];
+            write.failures = vec![(to.next(), u32::from(change.index) + 1)];
+        }
+        write
+    }
+
+    fn entry(&self, change: &Change) -> ParkedEntry {
+        let write = self.write(change);
+        let namespace = self.namespace_of(write.subscription);
+        let log = self.logs.get(&namespace).map_or(&[][..], |log| log);
+        let of = log.iter().find(|record| record.last == write.offset);
+        let event = of.map_or(message(0).event(0), |of| {
+            of.content.id.event(of.content.events.len() - 1)
+        });
+        let known = self.positions.get(&write.subscription);
+        ParkedEntry::new(
+            write.subscription,
+            write.epoch,
+            known.map_or(0, |known| known.generation),
+            write.offset,
+            event,
+            u32::from(change.index),
+            format!("reason {}", change.index),
+            Timestamp::from_nanos(i64::from(change.index)),
+        )
+    }
+}
+
+fn id(number: u8) -> SubscriptionId {
+    subscription_id(u64::from(number))
+}

@@ -1,0 +1,68 @@
+//! Does a store hold what the model says?
+
+use std::sync::Arc;
+
+use photinus_contract::store::{ReadLimit, Store};
+use photinus_contract::{Namespace, Record, Sequence};
+
+use super::{Model, id};
+
+impl Model {
+    /// All of the store is as it should be.
+    pub(in crate::store) async fn compare(&self, store: &dyn Store) {
+        let listed = store.namespaces().await.unwrap();
+        let names: Vec<_> = listed.into_iter().map(|info| info.name).collect();
+        assert_eq!(names, self.logs.keys().cloned().collect::<Vec<_>>());
+        for (namespace, log) in &self.logs {
+            self.compare_log(store, namespace, log).await;
+        }
+        assert_eq!(store.subscriptions().await.unwrap(), self.subscriptions);
+        for number in 0..3 {
+            let id = id(number);
+            let expected = self.positions.get(&id).cloned();
+            assert_eq!(store.offset(id).await.unwrap(), expected);
+            let parked = store.parked(id, Sequence(0), usize::MAX).await.unwrap();
+            let of_it = self.parked.iter().filter(|((other, _), _)| *other == id);
+            let expected: Vec<_> = of_it.map(|(_, entry)| entry.clone()).collect();
+            assert_eq!(parked, expected);
+        }
+    }
+
+    async fn compare_log(&self, store: &dyn Store, namespace: &Namespace, log: &[Record]) {
+        assert_eq!(store.head(namespace).await, Ok(self.head(namespace)));
+        // In pages of two.
+        let mut read: Vec<Arc<Record>> = Vec::new();
+        loop {
+            let after = read.last().map_or(Sequence(0), |record| record.last);
+            let limit = ReadLimit {
+                records: 2,
+                bytes: usize::MAX,
+            };
+            let page = store.read(namespace, after, limit).await.unwrap();
+            read.extend(page.records);
+            if !page.more {
+                break;
+            }
+        }
+        let mut back = store
+            .read_back(namespace, Sequence::MAX, log.len() + 1)
+            .await
+            .unwrap();
+        back.reverse();
+        assert_eq!(back, read);
+        assert_eq!(read.len(), log.len());
+        for (read, expected) in read.iter().zip(log) {
+            let mut read = Record::clone(read);
+            let id = read.content.id;
+            for (part, value) in read.content.values.iter_mut().enumerate() {
+                let apart = store.value(namespace, id.value(part)).await.unwrap();
+                let json = apart.unwrap().value.get().to_owned();
+                value.json.get_or_insert_with(|| json.into());
+            }
+            assert_eq!(read, *expected);
+            let last = expected.content.events.len() - 1;
+            let found = store.record(namespace, id.event(last).0).await.unwrap();
+            assert_eq!(found.map(|found| found.last), Some(expected.last));
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What can be wrong with a store?
+//!
+//! A store in memory behind a layer that breaks one promise. With no fault it breaks none, and with gaps it keeps
+//! all of them in another way than ours: between two records there is always a sequence that nobody sees.
+
+mod definitions;
+mod gaps;
+mod keys;
+mod log;
+mod positions;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use photinus_conformance::store::Rig;
+use photinus_conformance::store::make::answered;
+use photinus_contract::record::NewRecord;
+use photinus_contract::store::{
+    AppendError, Appended, Namespaces, ParkedEntry, Store, StoreError, StoreErrorKind,
+};
+use photinus_contract::{BoxFuture, MessageId, Namespace, Sequence, SubscriptionId};
+use photinus_store_memory::MemoryStore;
+
+/// The promise that is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// None, and leaves gaps.
+    Gaps,
+    // The order of the log, and how it is read.
+    ReversesACall,
+    ReadsFromTheBorder,
+    NamesTheNewestBeforeTheCall,
+    HasOneHeadForAllNamespaces,
+    NeverSaysMore,
+    ReadsBackOnlyWhatEndsBelow,
+    // Records.
+    DropsTheTag,
+    FindsOnlyMessages,
+    LosesLargeValues,
+    KeepsTheKeyOfARefusedRecord,
+    KeepsTheReplyKeyOfARefusedRecord,
+    StoresARefusedDuplicate,
+    // Answers and keys.
+    MakesNamespacesByItself,
+    StopsAtTheFirstBadRecord,
+    ReversesTheAnswers,
+    TakesAKeyTwice,
+    SharesKeysAmongNamespaces,
+    ChecksTheKeyBeforeItsTurn,
+    AnswersADuplicateEarly,
+    // What is seen.
+    ShowsALaterRecordFirst,
+    ShowsWhatWasAnsweredLate,
+    ShowsHalfARecord,
+    ShowsHeldWrites,
+    // Calls.
+    AppendsWhenPolled,
+    CommitsWhenPolled,
+    ReadsWhenPolled,
+    ServesWhenClosed,
+    SaysUnavailableWhenClosed,
+    // Namespaces and subscriptions.
+    ListsNamespacesBackwards,
+    TakesANamespaceTwice,
+    ReplacesGroups,
+    StartsANewestAtTheOldest,
+    SharesNamesAmongNamespaces,
+    ListsSubscriptionsBackwards,
+    KeepsOldSecrets,
+    KeepsParkedEntriesOfTheDeleted,
+    // Positions.
+    CommitsWithAnOldEpoch,
+    GivesAnEpochTwice,
+    ForgetsWhatIsSettled,
+    FailsAllCommitsWithOne,
+    MovesBack,
+    KeepsTheGenerationOfASought,
+    SeeksWithoutFencing,
+    MovesTheOffsetInAnUpdate,
+    UpdatesWithoutFencing,
+    ForgetsFailuresInEverySecondClaim,
+    // Parked entries.
+    ListsParkedBackwards,
+    ParksWithAnOldEpoch,
+    ForgetsParkedInASeek,
+    // Replies.
+    RepliesTwice,
+    ForgetsRepliesInATakeover,
+    ChecksTheReplyBeforeItsTurn,
+    RepliesWithAnOldEpoch,
+    SharesReplyKeysAmongGenerations,
+    KeepsReplyKeysForEver,
+    FreesReplyKeysOfTheParked,
+    RepliesTwiceToTheEphemeral,
+    // What is left.
+    LosesPositionsInAClose,
+    LosesReplyKeysInAClose,
+    LosesKeysInACrash,
+    LosesParkedInACrash,
+    KeepsTheRefusedInACrash,
+    LosesTheNewestInACrash,
+    LosesEveryTenthInACrash,
+    TearsARecordInACrash,
+    KeepsALaterWriteInACrash,
+}
+
+/// What came before the store was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    Close,
+    Crash,
+}
+
+/// A place for a store with one fault.
+pub(crate) struct FaultRig {
+    fault: Fault,
+    data: MemoryStore,
+    before: Before,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// What the faults remember while a store is open.
+#[derive(Default)]
+struct State {
+    keys: BTreeMap<(Namespace, Box<str>), MessageId>,
+    refused_keys: BTreeMap<(Namespace, Box<str>), MessageId>,
+    replies: BTreeMap<ReplyPlace, (MessageId, Option<u64>)>,
+    freed_replies: BTreeSet<ReplyPlace>,
+    shown: BTreeMap<MessageId, u32>,
+    groups: Vec<photinus_contract::store::Group>,
+    parked: BTreeMap<SubscriptionId, Vec<ParkedEntry>>,
+    /// An epoch that is taken for the current one.
+    forgiven: BTreeMap<SubscriptionId, u64>,
+    claims: BTreeMap<SubscriptionId, u32>,
+    sought: BTreeSet<SubscriptionId>,
+    /// The newest records that were found when it was opened.
+    newest: BTreeMap<Namespace, Sequence>,
+    closed: bool,
+}
+
+type Answer = Result<Appended, AppendError>;
+type ReplyPlace = (SubscriptionId, u64, Sequence);
+
+/// What the faults remember over a close or a crash.
+#[derive(Default)]
+struct Kept {
+    fillers: u64,
+    refused: Vec<NewRecord>,
+    committed: BTreeMap<SubscriptionId, Sequence>,
+}
+
+/// A store with one fault.
+pub(crate) struct Wrong {
+    inner: Arc<MemoryStore>,
+    fault: Fault,
+    before: Before,
+    state: Arc<Mutex<State>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+impl FaultRig {
+    pub(crate) fn with(fault: Fault) -> Self {
+        Self {
+            fault,
+            data: MemoryStore::new(),
+            before: Before::Nothing,
+            kept: Arc::default(),
+        }
+    }
+}
+
+impl Rig for FaultRig {
+    fn new() -> Self {
+        Self::with(Fault::None)
+    }
+
+    fn open(&mut self) -> Arc<dyn Store> {
+        let store = Wrong {
+            inner: Arc::new(self.data.clone()),
+            fault: self.fault,
+            before: self.before,
+            state: Arc::default(),
+            kept: self.kept.clone(),
+        };
+        store.recover();
+        self.before = Before::Close;
+        Arc::new(store)
+    }
+
+    fn crash(&mut self) -> bool {
+        self.data = self.data.crash();
+        self.before = Before::Crash;
+        true
+    }
+
+    fn hold(&mut self) -> Option<Box<dyn FnOnce()>> {
+        self.data.hold_writes();
+        let held = self.data.clone();
+        Some(Box::new(move || held.release_all()))
+    }
+}
+
+impl Wrong {
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+
+    /// Whether it has this fault, and what it concerns has happened.
+    fn is_after(&self, before: Before, fault: Fault) -> bool {
+        self.before == before && self.is(fault)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap()
+    }
+
+    /// Does what a store with this fault does when it is opened.
+    fn recover(&self) {
+        for info in now(self.inner.namespaces()).unwrap() {
+            let newest = self.newest(&info.name);
+            self.state().newest.insert(info.name, newest);
+        }
+        if self.is_after(Before::Crash, Fault::KeepsTheRefusedInACrash) {
+            let refused = std::mem::take(&mut self.kept().refused);
+            now(photinus_contract::store::Log::append(&*self.inner, refused));
+        }
+    }
+}
+
+impl Store for Wrong {
+    fn name(&self) -> &'static str {
+        "wrong"
+    }
+
+    fn location(&self) -> String {
+        format!("{:?}", self.fault)
+    }
+
+    fn close(&self) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.state().closed = true;
+        match self.fault {
+            Fault::ServesWhenClosed => Box::pin(async { Ok(()) }),
+            _ => self.inner.close(),
+        }
+    }
+}
+
+/// The answer of a call that the store in memory answers at once.
+fn now<T>(mut wait: BoxFuture<'static, T>) -> T {
+    answered(&mut wait).expect("an answer at once")
+}
+
+/// The answer that is given, changed.
+fn then<T: Send + 'static>(
+    wait: BoxFuture<'static, T>,
+    change: impl FnOnce(T) -> T + Send + 'static,
+) -> BoxFuture<'static, T> {
+    Box::pin(async move { change(wait.await) })
+}
+
+/// As a store says it that does not know the classes.
+fn unavailable(error: StoreError) -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, error.to_string())
+}
