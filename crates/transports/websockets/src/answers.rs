@@ -6,7 +6,7 @@ use photinus_contract::{CodedError, DeliveryId, Outcome, Response, Subscription,
 
 use crate::connection::lock_left;
 use crate::frames::{Answer, Nack};
-use crate::inflight::{BatchEvents, Entry, InFlight};
+use crate::inflight::{BatchEvents, Entry, InFlight, Wants};
 use crate::mapping::{item_outcomes, verdict};
 use crate::session::Session;
 
@@ -82,39 +82,47 @@ impl Session {
         }
 
         let ambiguous = answer.subscription.is_none() && self.starts != 1;
-        let named = |subscription: &Subscription| match &answer.subscription {
-            None => true,
-            Some(reference) => {
-                reference.id == Some(subscription.id.0)
-                    || (*reference.name == *subscription.name
-                        && *reference.namespace == *subscription.namespace.as_str())
-            }
+        let reference = answer.subscription.as_ref();
+        let by_id = |subscription: &Subscription| {
+            reference.is_some_and(|it| it.id == Some(subscription.id.0))
         };
-        let event = |in_flight: &mut InFlight, wants: &dyn Fn(&Subscription) -> bool| match (
-            answer.id, delivery,
-        ) {
+        let by_name = |subscription: &Subscription| {
+            reference.is_none_or(|it| {
+                *it.name == *subscription.name && *it.namespace == *subscription.namespace.as_str()
+            })
+        };
+        let take = |in_flight: &mut InFlight, wants: Wants<'_>| match (answer.id, delivery) {
             _ if ambiguous => None,
             (Some(id), delivery) => in_flight.events.take(id, delivery, wants),
             (None, Some(delivery)) => in_flight.events.take_delivery(delivery, wants),
             (None, None) => None,
         };
-        if let Some(entry) = event(&mut state.in_flight, &named) {
+        // It may be late: an answer to what ran out of its ack timeout, or was received on an older connection.
+        // The id of an ephemeral subscription is known to its client alone, also after a reconnection.
+        let late_by_id = |subscription: &Subscription| {
+            by_id(subscription) && (subscription.ephemeral || self.serves(subscription))
+        };
+        let late_by_name =
+            |subscription: &Subscription| by_name(subscription) && self.serves(subscription);
+
+        // One of both suffices, but the id goes first: the name may be that of a deleted subscription and of
+        // its successor, which has the same events.
+        if reference.is_some_and(|it| it.id.is_some()) {
+            let found = take(&mut state.in_flight, &by_id)
+                .or_else(|| take(&mut lock_left(&self.hub.left), &late_by_id));
+            if let Some(entry) = found {
+                return Ok(found_event(entry));
+            }
+        }
+        if let Some(entry) = take(&mut state.in_flight, &by_name) {
             return Ok(found_event(entry));
         }
         drop(state);
-
-        // It may be late: an answer to what ran out of its ack timeout, or was received on an older connection.
         let mut left = lock_left(&self.hub.left);
         if let Some(found) = batch(&mut left) {
             return Ok(found);
         }
-        let late = |subscription: &Subscription| {
-            let by_id =
-                answer.subscription.as_ref().and_then(|it| it.id) == Some(subscription.id.0);
-            // The id of an ephemeral subscription is known to its client alone, also after a reconnection.
-            named(subscription) && (self.serves(subscription) || (subscription.ephemeral && by_id))
-        };
-        event(&mut left, &late)
+        take(&mut left, &late_by_name)
             .map(found_event)
             .ok_or_else(|| unmatched(answer))
     }

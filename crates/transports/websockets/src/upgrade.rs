@@ -122,13 +122,24 @@ fn accept_key(request: &Request<HttpBody>) -> Result<HeaderValue, CodedError> {
     if !has_token(headers, header::SEC_WEBSOCKET_VERSION, "13") {
         return Err(upgrade_required("'Sec-WebSocket-Version' must be 13"));
     }
-    let key = headers
-        .get(header::SEC_WEBSOCKET_KEY)
-        // Sixteen bytes in Base64.
-        .filter(|key| key.len() == 24 && key.as_bytes().ends_with(b"=="))
-        .ok_or_else(|| upgrade_required("'Sec-WebSocket-Key' must be 16 bytes in Base64"))?;
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    let key = keys
+        .next()
+        .filter(|key| is_key(key.as_bytes()) && keys.next().is_none())
+        .ok_or_else(|| {
+            upgrade_required("'Sec-WebSocket-Key' must be there once, with 16 bytes in Base64")
+        })?;
     HeaderValue::from_str(&derive_accept_key(key.as_bytes()))
         .map_err(|_| CodedError::internal("no accept key for this Sec-WebSocket-Key"))
+}
+
+/// Sixteen bytes in Base64.
+fn is_key(text: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    text.len() == 24
+        && text
+            .strip_suffix(b"==")
+            .is_some_and(|digits| digits.iter().all(is_digit))
 }
 
 fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {

@@ -157,6 +157,50 @@ async fn an_ephemeral_subscription_is_answered_late_by_its_id() {
 }
 
 #[tokio::test]
+async fn the_id_of_a_subscription_goes_before_the_name_that_it_has_from_a_deleted_one() {
+    use photinus_contract::{Delivery, HandOver, SubscriptionId};
+    use std::sync::Arc;
+
+    for reason in [VoidReason::Reset, VoidReason::AckTimeout] {
+        for new_first in [true, false] {
+            let world = World::new().await;
+            let (mut client, connection) = world.started().await;
+            let old = subscription("app");
+            world.deliver(&connection, "app", 1, 1);
+            client.event(1).await;
+            world.void(&connection, "app", 1, reason);
+            // Its deliveries are counted from the beginning again.
+            let mut new = (*old).clone();
+            new.id = SubscriptionId(uuid::Uuid::from_u128(77));
+            let new = Arc::new(new);
+            let id = DeliveryId::new(1, 1);
+            let event = crate::harness::event(1, 1);
+            let delivery = Delivery::new(connection, new.clone(), id, 1, event);
+            assert_eq!(world.transport.deliver(delivery), HandOver::Ok);
+            client.event(1).await;
+            let order = match new_first {
+                true => [new, old],
+                false => [old, new],
+            };
+            for subscription in order {
+                let reference =
+                    json!({"id": subscription.id, "namespace": "default", "name": "app"});
+                client
+                    .send(json!({"type": "ack", "id": event_id(1), "subscription": reference}))
+                    .await;
+                let answer = world.engine.answer().await;
+                assert_eq!(
+                    answer.subscription, subscription.id,
+                    "{reason:?} {new_first}"
+                );
+            }
+            client.ack(1).await;
+            client.refused("FF10176: Invalid data: FF10175: ").await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_batch_that_was_voided_is_still_answered() {
     for reason in [VoidReason::Rewound, VoidReason::AckTimeout] {
         let world = World::new().await;

@@ -58,6 +58,16 @@ async fn what_is_no_upgrade_is_told_so() {
             "'Sec-WebSocket-Key'",
         ),
         (
+            "GET /ws",
+            UPGRADE.replace("dGhl", "d-hl"),
+            "'Sec-WebSocket-Key'",
+        ),
+        (
+            "GET /ws",
+            format!("{UPGRADE}Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"),
+            "'Sec-WebSocket-Key'",
+        ),
+        (
             "GET /api/v1/namespaces/default/ws",
             "Host: x\r\n".to_owned(),
             "'Connection: Upgrade'",
