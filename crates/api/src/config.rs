@@ -38,6 +38,9 @@ pub struct ApiConfig {
     /// answer. More wait.
     #[schemars(range(min = 1))]
     pub reads_max: usize,
+    /// Most requests that wait for a reply at once (`messages/requestreply`). One more is refused.
+    #[schemars(range(min = 1))]
+    pub replies_awaited_max: usize,
     /// How long a request may take if it has no `Request-Timeout` header, such as `2m`.
     #[schemars(with = "String")]
     pub request_timeout: DurationText,
@@ -55,6 +58,7 @@ impl Default for ApiConfig {
             hosts: Vec::new(),
             body_bytes_max: 4 << 20,
             reads_max: 32,
+            replies_awaited_max: 10_000,
             request_timeout: constant("2m"),
             request_timeout_max: constant("10m"),
         }
@@ -68,6 +72,7 @@ impl ApiConfig {
             ("connections_max", self.connections_max),
             ("body_bytes_max", self.body_bytes_max),
             ("reads_max", self.reads_max),
+            ("replies_awaited_max", self.replies_awaited_max),
         ] {
             if value == 0 {
                 return Err(format!("{key}: must be at least 1"));

@@ -16,6 +16,7 @@ use tower::ServiceExt;
 use crate::config::ApiConfig;
 use crate::errors::ApiError;
 use crate::hosts::Hosts;
+use crate::leftover::Leftover;
 use crate::origins::{Origins, Page};
 use crate::params::clean_path;
 
@@ -42,7 +43,9 @@ pub(crate) async fn answer(front: Arc<Front>, routes: Router, mut request: Reque
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let id = request.headers().get(REQUEST_ID).cloned();
-    let response = match prepare(&front, &mut request) {
+    let prepared = prepare(&front, &mut request);
+    let (request, leftover) = Leftover::of(request);
+    let mut response = match prepared {
         Err(error) => ApiError::from(error).into_response(),
         Ok(page) => {
             let preflight = page.as_ref().and_then(|page| page.preflight(&request));
@@ -57,6 +60,7 @@ pub(crate) async fn answer(front: Arc<Front>, routes: Router, mut request: Reque
             response
         }
     };
+    leftover.settle(&mut response).await;
     tracing::debug!(%method, path, ?id, status = response.status().as_u16(), "answered");
     response
 }

@@ -49,13 +49,11 @@ impl Hosts {
     pub(crate) fn admit(&self, request: &Request) -> Result<(), CodedError> {
         let peer = request.extensions().get::<SocketAddr>();
         let is_here = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-        let Some(host) = request.headers().get(HOST).filter(|_| is_here) else {
+        let named = request.headers().get_all(HOST).iter();
+        let mut named = named.map(|host| host.to_str().unwrap_or_default());
+        let Some(host) = named.find(|host| is_here && !self.any && !self.has(host)) else {
             return Ok(());
         };
-        let host = host.to_str().unwrap_or_default();
-        if self.any || self.has(host) {
-            return Ok(());
-        }
         Err(CodedError::new(
             "PH00421",
             421,
@@ -114,6 +112,13 @@ mod tests {
                 .unwrap();
             let peer: SocketAddr = peer.parse().unwrap();
             request.extensions_mut().insert(peer);
+            let admitted = Hosts::new(&list).admit(&request);
+            assert_eq!(admitted.is_ok(), expected, "{list:?} {peer} {host}");
+
+            // A second name does not hide the first, nor the first the second.
+            request
+                .headers_mut()
+                .append(HOST, "localhost".parse().unwrap());
             let admitted = Hosts::new(&list).admit(&request);
             assert_eq!(admitted.is_ok(), expected, "{list:?} {peer} {host}");
 

@@ -6,19 +6,23 @@
 //!   request ─▶ front: hosts, origins ─▶ routes ─▶ a handler ─▶ engine Handle
 //!                                         └─▶ mounts (transports)    │
 //!   response ◀──────────────────────────── replies, errors ◀─────────┘
+//!                                            waiter ◀── Listeners ◀──┘
 //! ```
 //!
 //! Invariants: a handler decides nothing that a transport or another API would have to decide too, that is
-//! the engine's; nothing here knows the name of a transport; every error leaves in the coded form.
+//! the engine's; nothing here knows the name of a transport, and only the waiter listens to one; every error
+//! leaves in the coded form.
 
 mod front;
 mod hosts;
+mod leftover;
 mod origins;
 mod routes;
 
 mod body;
 mod config;
 mod deadline;
+mod departure;
 mod errors;
 mod paging;
 mod params;
@@ -26,6 +30,7 @@ mod percent;
 mod query;
 mod reads;
 mod replies;
+mod waiter;
 
 mod data;
 mod events;
@@ -40,11 +45,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use photinus_engine::Handle;
+use photinus_transport_system::Listeners;
 use tokio::sync::Semaphore;
 
 pub use crate::config::ApiConfig;
+pub use crate::departure::Departure;
 use crate::front::Front;
 use crate::mounts::Mounts;
+use crate::waiter::Waiter;
 
 /// What handlers need.
 #[derive(Clone)]
@@ -54,18 +62,23 @@ pub(crate) struct App {
     mounts: Arc<Mounts>,
     /// A permit for each read of the log that may go on at once.
     reads: Arc<Semaphore>,
+    /// Who waits for the reply to a message.
+    waiter: Waiter,
 }
 
 /// All that is served on the API's port. To be called when the transports run, because what they mount is
-/// asked for once.
+/// asked for once. With `listeners` it hears of replies; when they are closed, whoever waits for one is told that
+/// the server stops.
 ///
-/// Two extensions of a request are used if they are there: the peer's [`std::net::SocketAddr`], and hyper's
-/// upgrade, for what the transports mount.
-pub fn router(handle: Handle, config: ApiConfig) -> Router {
+/// Extensions of a request are used if they are there: the peer's [`std::net::SocketAddr`], its [`Departure`], and
+/// hyper's upgrade, for what the transports mount.
+pub fn router(handle: Handle, listeners: Listeners, config: ApiConfig) -> Router {
     let mounts = Mounts::new(handle.http_mounts());
     let reads = config.reads_max.min(Semaphore::MAX_PERMITS);
+    let waiter = Waiter::new(listeners, config.replies_awaited_max);
     let app = App {
         handle,
+        waiter,
         config: Arc::new(config),
         mounts: Arc::new(mounts),
         reads: Arc::new(Semaphore::new(reads)),

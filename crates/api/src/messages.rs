@@ -1,63 +1,111 @@
 //! How are messages published and read?
 
+mod request;
 mod with_data;
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use photinus_contract::message::MessageState;
-use photinus_contract::{Event, MessageInput, MessageKind, Record};
+use photinus_contract::{CodedError, Event, MessageInput, MessageKind, Record};
+use photinus_engine::{Prepared, Receipt};
 use uuid::Uuid;
 
+use self::request::RequestInput;
 use self::with_data::write_with_data;
 use crate::App;
 use crate::body::JsonBody;
+use crate::deadline::Deadline;
+use crate::departure::Client;
 use crate::errors::{ApiError, not_found};
 use crate::paging::Page;
 use crate::params::{InNamespace, PathId};
 use crate::query::Query;
+use crate::reads::answered_in_turn;
 use crate::replies::{json, json_text, list as list_of};
 
 /// POST messages/broadcast
 pub(crate) async fn broadcast(
     State(app): State<App>,
     ns: InNamespace,
+    deadline: Deadline,
     query: Query,
     JsonBody(input): JsonBody<MessageInput>,
 ) -> Result<Response, ApiError> {
-    publish(&app, &ns, MessageKind::Broadcast, input, &query).await
+    let kind = MessageKind::Broadcast;
+    let prepared = app.handle.prepare(ns.name(), kind, false, input).await?;
+    publish(&app, &deadline, prepared, &query).await
 }
 
 /// POST messages/private
 pub(crate) async fn private(
     State(app): State<App>,
     ns: InNamespace,
+    deadline: Deadline,
     query: Query,
     JsonBody(input): JsonBody<MessageInput>,
 ) -> Result<Response, ApiError> {
-    publish(&app, &ns, MessageKind::Private, input, &query).await
+    let kind = MessageKind::Private;
+    let prepared = app.handle.prepare(ns.name(), kind, true, input).await?;
+    publish(&app, &deadline, prepared, &query).await
 }
 
-/// A message that is answered is committed. So there is nothing to wait for with `confirm`: it only changes
-/// how the message is shown.
 async fn publish(
     app: &App,
-    ns: &InNamespace,
-    kind: MessageKind,
-    input: MessageInput,
+    deadline: &Deadline,
+    prepared: Prepared,
     query: &Query,
 ) -> Result<Response, ApiError> {
-    let receipt = app.handle.publish(ns.name(), kind, input).await?;
-    let mut message = receipt.message;
-    let mut status = StatusCode::ACCEPTED;
     if query.is_on("confirm") {
-        message.state = MessageState::Confirmed;
-        message.confirmed = Some(receipt.confirmed);
-        status = StatusCode::OK;
+        let confirmed = confirmed(app, deadline, prepared).await?;
+        let text = confirmed.record.content.message_json().to_vec();
+        return Ok(json_text(StatusCode::OK, text));
     }
-    Ok(json(status, &message))
+    let receipt = app.handle.commit(prepared).await?;
+    Ok(json(StatusCode::ACCEPTED, &receipt.message))
+}
+
+/// POST messages/requestreply
+pub(crate) async fn request_reply(
+    State(app): State<App>,
+    ns: InNamespace,
+    deadline: Deadline,
+    client: Client,
+    JsonBody(request): JsonBody<RequestInput>,
+) -> Result<Response, ApiError> {
+    request.check()?;
+    let RequestInput { message, kind } = request;
+    let kind = kind.unwrap_or(MessageKind::Private);
+    let prepared = app.handle.prepare(ns.name(), kind, true, message).await?;
+    // It is waited for before it is published, so that no reply can come too soon.
+    let reply = app.waiter.expect(&ns.0.name, prepared.id())?;
+    confirmed(&app, &deadline, prepared).await?;
+    let reply = tokio::select! {
+        reply = reply.reply() => reply?,
+        () = client.gone() => {
+            let text = "The client has closed the connection while it waited for a reply";
+            return Err(CodedError::new("FF00166", 408, text).into());
+        }
+    };
+    let shown = async {
+        match shown_with_data(&app, &reply).await {
+            Ok(text) => json_text(StatusCode::OK, text),
+            Err(error) => error.into_response(),
+        }
+    };
+    Ok(answered_in_turn(&app, shown).await)
+}
+
+/// Publishes a message and waits until it is confirmed. A message that is committed is: its events are visible to
+/// everybody before this returns, so there is nothing more to wait for.
+async fn confirmed(
+    app: &App,
+    deadline: &Deadline,
+    prepared: Prepared,
+) -> Result<Receipt, ApiError> {
+    deadline.waits_for(prepared.id());
+    Ok(app.handle.commit(prepared).await?)
 }
 
 /// GET messages
@@ -97,8 +145,7 @@ pub(crate) async fn one(
 ) -> Result<Response, ApiError> {
     let record = found(&app, &ns, id).await?;
     let text = if query.is_on("fetchdata") {
-        let data = app.handle.message_data(&record).await?;
-        write_with_data(record.content.message_json(), &data)?
+        shown_with_data(&app, &record).await?
     } else {
         record.content.message_json().to_vec()
     };
@@ -130,6 +177,11 @@ pub(crate) async fn events(
     Ok(list_of(shown, |event, out| {
         crate::events::write(event, false, out)
     }))
+}
+
+async fn shown_with_data(app: &App, record: &Record) -> Result<Vec<u8>, ApiError> {
+    let data = app.handle.message_data(record).await?;
+    write_with_data(record.content.message_json(), &data)
 }
 
 async fn found(app: &App, ns: &InNamespace, id: Uuid) -> Result<Arc<Record>, ApiError> {

@@ -24,10 +24,15 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// Waits for its turn, and keeps it until the answer is fetched.
 pub(crate) async fn in_turn(State(app): State<App>, request: Request, next: Next) -> Response {
+    answered_in_turn(&app, next.run(request)).await
+}
+
+/// The same for a read that comes at the end of something longer, which needs no turn.
+pub(crate) async fn answered_in_turn(app: &App, read: impl Future<Output = Response>) -> Response {
     let Ok(turn) = app.reads.clone().acquire_owned().await else {
         return ApiError::from(CodedError::internal("reads have ended")).into_response();
     };
-    let (parts, body) = next.run(request).await.into_parts();
+    let (parts, body) = read.await.into_parts();
     match body.collect().await {
         Ok(answer) => {
             let answer = Answer {

@@ -31,7 +31,7 @@ pub(crate) fn routes(app: App) -> Router {
         .with_state(app)
 }
 
-fn namespaced() -> [(&'static str, MethodRouter<App>); 5] {
+fn namespaced() -> [(&'static str, MethodRouter<App>); 6] {
     [
         ("status", get(status::namespace)),
         (
@@ -46,6 +46,7 @@ fn namespaced() -> [(&'static str, MethodRouter<App>); 5] {
         ),
         ("messages/broadcast", post(messages::broadcast)),
         ("messages/private", post(messages::private)),
+        ("messages/requestreply", post(messages::request_reply)),
     ]
 }
 

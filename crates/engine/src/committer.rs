@@ -118,6 +118,13 @@ async fn run(
     }
 }
 
+/// What a group added to the log of one namespace.
+struct Committed {
+    namespace: Arc<NamespaceState>,
+    /// Each with the sequence just before it.
+    records: Vec<(Sequence, Arc<Record>)>,
+}
+
 async fn commit(
     store: &dyn Store,
     clock: &dyn Clock,
@@ -138,8 +145,7 @@ async fn commit(
     }
     let results = store.append(records).await;
     debug_assert_eq!(results.len(), waiting.len());
-    let mut committed: BTreeMap<_, (Arc<NamespaceState>, Vec<(Sequence, Arc<Record>)>)> =
-        BTreeMap::new();
+    let mut committed: BTreeMap<_, Committed> = BTreeMap::new();
     let mut answers = Vec::with_capacity(waiting.len());
     for ((namespace, content, answer, bytes), result) in waiting.into_iter().zip(results) {
         let result = result.map(|appended| {
@@ -148,14 +154,15 @@ async fn commit(
         });
         if let Ok(record) = &result {
             let name = namespace.info.name.clone();
-            let entry = committed
-                .entry(name)
-                .or_insert_with(|| (namespace, Vec::new()));
-            entry.1.push(record.clone());
+            let entry = committed.entry(name).or_insert_with(|| Committed {
+                namespace,
+                records: Vec::new(),
+            });
+            entry.records.push(record.clone());
         }
         answers.push((answer, result.map(|(_, record)| record), bytes));
     }
-    for (namespace, records) in committed.into_values() {
+    for Committed { namespace, records } in committed.into_values() {
         namespace.tail.push(records);
     }
     for shard in shards {

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::committer::Committer;
 use crate::config::EngineConfig;
 use crate::filters::Filters;
-use crate::handle::Receipt;
+use crate::handle::{Prepared, Receipt};
 use crate::namespaces::{NamespaceMap, NamespaceState};
 use crate::pages::Pages;
 use crate::publish::{Publisher, unavailable};
@@ -49,14 +49,44 @@ impl Core {
         kind: MessageKind,
         input: MessageInput,
     ) -> Result<Receipt, CodedError> {
+        let to_group = kind == MessageKind::Private;
+        let prepared = self.prepare(namespace, kind, to_group, input).await?;
+        self.commit(prepared).await
+    }
+
+    /// Checks a message and gives it its id. Nothing is published yet.
+    pub(crate) async fn prepare(
+        &self,
+        namespace: &str,
+        kind: MessageKind,
+        to_group: bool,
+        input: MessageInput,
+    ) -> Result<Prepared, CodedError> {
         let namespace = self.namespaces.get(namespace)?;
         self.check_open()?;
-        let (message, draft) = self.publisher().draft(&namespace, kind, input).await?;
+        let publisher = self.publisher();
+        let drafted = publisher.draft(&namespace, kind, to_group, input);
+        let (message, draft) = drafted.await?;
+        Ok(Prepared {
+            namespace,
+            message,
+            draft,
+        })
+    }
+
+    /// Publishes what was prepared: resolves when it is committed.
+    pub(crate) async fn commit(&self, prepared: Prepared) -> Result<Receipt, CodedError> {
+        let Prepared {
+            namespace,
+            message,
+            draft,
+        } = prepared;
         match self.committer.append(namespace, draft, None).await {
             Ok(record) => Ok(Receipt {
                 published: Published::new(record.content.id, record.last),
                 confirmed: record.content.created,
                 message,
+                record,
             }),
             Err(AppendError::DuplicateKey { holder }) => {
                 let key = message.idempotency_key.unwrap_or_default();
@@ -122,7 +152,10 @@ impl Core {
                 MessageKind::Private
             }
         };
-        let (_, draft) = match self.publisher().draft(namespace, kind, reply).await {
+        let to_group = kind == MessageKind::Private;
+        let publisher = self.publisher();
+        let drafted = publisher.draft(namespace, kind, to_group, reply);
+        let (_, draft) = match drafted.await {
             Ok(drafted) => drafted,
             Err(error) if error.status() < 503 => {
                 warn!(event = %event.id(), %error, "a reply is not a valid message");

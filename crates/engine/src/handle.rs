@@ -6,14 +6,15 @@ use photinus_contract::name::check_name;
 use photinus_contract::store::NamespaceInfo;
 use photinus_contract::transport::{HttpMount, Published};
 use photinus_contract::{
-    CodedError, Data, DataId, Event, EventId, Message, MessageInput, MessageKind, Namespace,
-    Record, Sequence, Subscription, SubscriptionId, Timestamp,
+    CodedError, Data, DataId, Event, EventId, Message, MessageId, MessageInput, MessageKind,
+    Namespace, Record, Sequence, Subscription, SubscriptionId, Timestamp,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::core::Core;
-use crate::publish::unavailable;
+use crate::namespaces::NamespaceState;
+use crate::publish::{Draft, unavailable};
 use crate::subscribe::SubscriptionInput;
 use crate::values;
 
@@ -36,6 +37,23 @@ pub struct Receipt {
     pub published: Published,
     /// When it was committed.
     pub confirmed: Timestamp,
+    /// The record that was committed, with the message as it is stored.
+    pub record: Arc<Record>,
+}
+
+/// A message that was checked and has its id, and is published by [`Handle::commit`] or not at all. So whoever
+/// waits for what follows from it can wait before it is published.
+pub struct Prepared {
+    pub(crate) namespace: Arc<NamespaceState>,
+    pub(crate) message: Message,
+    pub(crate) draft: Draft,
+}
+
+impl Prepared {
+    /// The id of the message.
+    pub fn id(&self) -> MessageId {
+        self.message.header.id
+    }
 }
 
 /// What is left of the bytes that one list may hold.
@@ -160,6 +178,23 @@ impl Handle {
         input: MessageInput,
     ) -> Result<Receipt, CodedError> {
         self.core.publish(namespace, kind, input).await
+    }
+
+    /// Checks a message and gives it its id, without publishing it. `to_group`: it goes to the group that it
+    /// names, whatever its kind; else it has none.
+    pub async fn prepare(
+        &self,
+        namespace: &str,
+        kind: MessageKind,
+        to_group: bool,
+        input: MessageInput,
+    ) -> Result<Prepared, CodedError> {
+        self.core.prepare(namespace, kind, to_group, input).await
+    }
+
+    /// Publishes a prepared message: resolves when it is committed. Dropping the future does not take it back.
+    pub async fn commit(&self, prepared: Prepared) -> Result<Receipt, CodedError> {
+        self.core.commit(prepared).await
     }
 
     /// Events of a namespace, newest first.

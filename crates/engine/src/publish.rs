@@ -46,11 +46,13 @@ pub(crate) struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
-    /// Checks a message and makes its draft, and the message as it is shown before it is confirmed.
+    /// Checks a message and makes its draft, and the message as it is shown before it is confirmed. A message that
+    /// does not go to a group has none, whatever it says.
     pub(crate) async fn draft(
         &self,
         namespace: &Arc<NamespaceState>,
         kind: MessageKind,
+        to_group: bool,
         input: MessageInput,
     ) -> Result<(Message, Draft), CodedError> {
         let name = &namespace.info.name;
@@ -61,9 +63,9 @@ impl Publisher<'_> {
         check_texts(&input)?;
         let id = MessageId::from_v7(self.clock.new_id());
         let now = self.clock.now();
-        let group = match kind {
-            MessageKind::Private => Some(self.group(name, &input, now).await?),
-            _ => None,
+        let group = match to_group {
+            true => Some(self.group(name, &input, now).await?),
+            false => None,
         };
         let (refs, values) = self.values(name, id, kind, &input.data).await?;
         let datahash = sha256(&serde_json::to_vec(&refs).map_err(internal)?);

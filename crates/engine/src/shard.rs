@@ -181,6 +181,15 @@ impl Shard {
                     self.tell(subscription, Input::Written { number, stored });
                 }
             }
+            Mail::Fenced {
+                subscription,
+                start,
+            } => {
+                if self.is_current(subscription, start) {
+                    info!(%subscription, "it has a newer owner; this one stops");
+                    self.stop(subscription);
+                }
+            }
             Mail::Saved { results } => self.saved(results),
             Mail::Stop { subscription, done } => {
                 self.stop(subscription);

@@ -122,7 +122,7 @@ fn checked_transports(
     mut given: BTreeMap<String, Map<String, Value>>,
 ) -> Result<BTreeMap<String, Value>, String> {
     let mut sections = BTreeMap::new();
-    for plugin in registry::transports() {
+    for plugin in registry::transports().plugins {
         let name = plugin.name();
         let section = Value::Object(given.remove(name).unwrap_or_default());
         plugin
@@ -171,7 +171,10 @@ mod tests {
         assert_eq!(settings.data, Path::new("photinus-data"));
         assert_eq!(settings.api, ApiConfig::default());
         assert_eq!(settings.monitoring, MonitoringConfig::default());
-        assert_eq!(settings.transports.len(), registry::transports().len());
+        assert_eq!(
+            settings.transports.len(),
+            registry::transports().plugins.len()
+        );
     }
 
     #[test]
@@ -236,7 +239,7 @@ mod tests {
             ("[store.mysql]", &["`[store.mysql]`", "`mysql`", "`sqlite`"]),
             (
                 "[transports.carrier-pigeon]",
-                &["[transports.carrier-pigeon]", "known: websockets"],
+                &["[transports.carrier-pigeon]", "known: system, websockets"],
             ),
             (
                 "[transports.websockets]\nfeathers = 2",

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use photinus_api::Departure;
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::patience::{PatientStream, Upgraded};
+use crate::patience::{PatientStream, Upgraded, gone};
 
 const SWITCHING_PROTOCOLS: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
 
@@ -180,9 +181,14 @@ impl Connection {
         let (router, peer) = (self.router, self.peer);
         let upgraded = Upgraded::default();
         let noted = upgraded.clone();
+        let stream = Arc::new(stream);
+        // Whoever keeps a request does not keep its connection open.
+        let watched = Arc::downgrade(&stream);
+        let departure = Departure::new(move || Box::pin(gone(watched.upgrade())));
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(departure.clone());
             let answer = router.clone().oneshot(request);
             let upgraded = noted.clone();
             async move {
@@ -199,7 +205,8 @@ impl Connection {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_READ_MAX)
-            // A client that has said all it wants to say still waits for its answer.
+            // A client that has said all it wants to say still waits for its answer. (A request that waits for
+            // others may take it for a departure.)
             .half_close(true)
             .serve_connection(TokioIo::new(PatientStream::new(stream, upgraded)), service)
             .with_upgrades();

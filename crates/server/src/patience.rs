@@ -3,12 +3,15 @@
 //! An answer that is not fetched stays in memory. A connection on which nothing could be written for
 //! [`STALL_MAX`] is ended. It ends with the upgrade to another protocol, whose transport has a rule of its own.
 
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{Shutdown, shutdown};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -27,15 +30,15 @@ impl Upgraded {
     }
 }
 
-/// A connection that is not patient for ever.
+/// A connection that is not patient for ever. Others may look whether its client is still there.
 pub(crate) struct PatientStream {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     upgraded: Upgraded,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl PatientStream {
-    pub(crate) fn new(stream: TcpStream, upgraded: Upgraded) -> Self {
+    pub(crate) fn new(stream: Arc<TcpStream>, upgraded: Upgraded) -> Self {
         Self {
             stream,
             upgraded,
@@ -63,13 +66,27 @@ impl PatientStream {
     }
 }
 
+/// Resolves when the client has closed its side. Never, if it has sent more that is not read yet.
+pub(crate) async fn gone(stream: Option<Arc<TcpStream>>) {
+    let Some(stream) = stream else { return };
+    if let Ok(1..) = stream.peek(&mut [0]).await {
+        std::future::pending::<()>().await;
+    }
+}
+
 impl AsyncRead for PatientStream {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        loop {
+            ready!(self.stream.poll_read_ready(context))?;
+            match self.stream.try_read_buf(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(drop)),
+            }
+        }
     }
 }
 
@@ -79,7 +96,7 @@ impl AsyncWrite for PatientStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let write = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let write = poll_write_with(&self.stream, context, |stream| stream.try_write(bytes));
         self.watch(context, write)
     }
 
@@ -88,7 +105,9 @@ impl AsyncWrite for PatientStream {
         context: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let write = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        let write = poll_write_with(&self.stream, context, |stream| {
+            stream.try_write_vectored(bytes)
+        });
         self.watch(context, write)
     }
 
@@ -96,13 +115,31 @@ impl AsyncWrite for PatientStream {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flush = Pin::new(&mut self.stream).poll_flush(context);
-        self.watch(context, flush)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket keeps nothing back.
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match shutdown(&*self.stream, Shutdown::Write) {
+            // The client was faster.
+            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
+        })
+    }
+}
+
+fn poll_write_with(
+    stream: &TcpStream,
+    context: &mut Context<'_>,
+    write: impl Fn(&TcpStream) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(context))?;
+        match write(stream) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            written => return Poll::Ready(written),
+        }
     }
 }
 
@@ -124,7 +161,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_given_up() {
         let (_client, server) = pair().await;
-        let mut server = PatientStream::new(server, Upgraded::default());
+        let mut server = PatientStream::new(Arc::new(server), Upgraded::default());
         let piece = vec![0; 1 << 20];
         tokio::time::pause();
         let error = loop {
@@ -138,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_a_little_now_and_then_is_served() {
         let (mut client, server) = pair().await;
-        let mut server = PatientStream::new(server, Upgraded::default());
+        let mut server = PatientStream::new(Arc::new(server), Upgraded::default());
         let piece = vec![0; 8 << 20];
         let mut buffer = vec![0; 64 << 10];
         let reader = async {
@@ -149,5 +186,34 @@ mod tests {
         };
         let (written, ()) = tokio::join!(server.write_all(&piece), reader);
         assert!(written.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_closes_is_gone_and_one_that_sends_more_is_not() {
+        for sends_more in [false, true] {
+            let (mut client, server) = pair().await;
+            let server = Arc::new(server);
+            let mut reads = PatientStream::new(server.clone(), Upgraded::default());
+            client.write_all(b"request").await.unwrap();
+            reads.read_exact(&mut [0; 7]).await.unwrap();
+            let mut gone = Box::pin(gone(Some(server)));
+            assert!(futures_are_pending(&mut gone).await);
+            if sends_more {
+                client.write_all(b"x").await.unwrap();
+                reads.stream.readable().await.unwrap();
+                assert!(futures_are_pending(&mut gone).await);
+            } else {
+                drop(client);
+                gone.await;
+            }
+        }
+    }
+
+    async fn futures_are_pending(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+        tokio::select! {
+            biased;
+            () = future => false,
+            () = tokio::task::yield_now() => true,
+        }
     }
 }

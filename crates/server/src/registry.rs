@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use photinus_contract::TransportPlugin;
 use photinus_contract::store::{Store, StoreError};
+pub(crate) use photinus_transport_system::Listeners;
+use photinus_transport_system::System;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -29,7 +31,20 @@ pub(crate) fn open_store(
     )?))
 }
 
-/// All transports, by their own names.
-pub(crate) fn transports() -> Vec<Box<dyn TransportPlugin>> {
-    vec![Box::new(photinus_transport_websockets::WebSockets)]
+/// All transports, by their own names, and the way to listen within this process to the one for that.
+pub(crate) struct Transports {
+    pub(crate) plugins: Vec<Box<dyn TransportPlugin>>,
+    pub(crate) listeners: Listeners,
+}
+
+/// The transports, not running yet.
+pub(crate) fn transports() -> Transports {
+    let system = System::new();
+    Transports {
+        listeners: system.listeners(),
+        plugins: vec![
+            Box::new(photinus_transport_websockets::WebSockets),
+            Box::new(system),
+        ],
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   configuration ─▶ ports taken ─▶ monitoring served ─▶ store ─▶ engine ─▶ transports ─▶ API served
-//!   API drained ─▶ transports ─▶ engine ─▶ store ─▶ monitoring ended
+//!   listeners closed ─▶ API drained ─▶ transports ─▶ engine ─▶ store ─▶ monitoring ended
 //! ```
 //!
 //! Ports come before the data, so that a second server on the same ports leaves the data alone.
@@ -18,7 +18,7 @@ use photinus_engine::{Engine, Parts};
 use crate::config::Settings;
 use crate::listen::{Port, Serving};
 use crate::monitoring::{self, Readiness};
-use crate::registry::{self, StoreSections};
+use crate::registry::{self, Listeners, StoreSections};
 use crate::signals::{Signal, Signals};
 
 /// Runs the server until it is asked to stop.
@@ -48,6 +48,7 @@ fn end_at_once(signal: Signal) -> ! {
 
 struct Server {
     engine: Engine,
+    listeners: Listeners,
     api: Serving,
     monitoring: Serving,
     readiness: Readiness,
@@ -78,8 +79,8 @@ impl Server {
         let engine = Engine::start(Parts::new(store, settings.engine.clone()))
             .await
             .map_err(|error| error.to_string())?;
-        let api = match serve_api(&engine, api_port, &settings).await {
-            Ok(api) => api,
+        let (api, listeners) = match serve_api(&engine, api_port, &settings).await {
+            Ok(served) => served,
             Err(error) => {
                 if let Err(error) = engine.shutdown().await {
                     tracing::error!(%error, "the engine did not stop cleanly after a failed start");
@@ -90,6 +91,7 @@ impl Server {
         readiness.started(engine.handle());
         Ok(Self {
             engine,
+            listeners,
             api,
             monitoring,
             readiness,
@@ -115,6 +117,8 @@ impl Server {
 
     async fn stop(self) -> Result<(), String> {
         self.readiness.stopping();
+        // Requests that wait for a reply are answered now, so that nothing waits for them.
+        self.listeners.close();
         self.api.stop().await;
         let stopped = self.engine.shutdown().await;
         self.monitoring.stop().await;
@@ -124,8 +128,13 @@ impl Server {
     }
 }
 
-async fn serve_api(engine: &Engine, port: Port, settings: &Settings) -> Result<Serving, String> {
-    for plugin in registry::transports() {
+async fn serve_api(
+    engine: &Engine,
+    port: Port,
+    settings: &Settings,
+) -> Result<(Serving, Listeners), String> {
+    let transports = registry::transports();
+    for plugin in transports.plugins {
         let name = plugin.name();
         let section = settings.transports.get(name).cloned().unwrap_or_default();
         engine
@@ -134,9 +143,12 @@ async fn serve_api(engine: &Engine, port: Port, settings: &Settings) -> Result<S
             .map_err(|error| error.to_string())?;
     }
     let address = port.address();
-    let router = photinus_api::router(engine.handle(), settings.api.clone());
-    port.serve(router, settings.api.connections_max)
-        .map_err(|error| not_listening(address, "--listen", &error))
+    let listeners = transports.listeners;
+    let router = photinus_api::router(engine.handle(), listeners.clone(), settings.api.clone());
+    let serving = port
+        .serve(router, settings.api.connections_max)
+        .map_err(|error| not_listening(address, "--listen", &error))?;
+    Ok((serving, listeners))
 }
 
 fn take(key: &str, flag: &str, address: SocketAddr) -> Result<Port, String> {

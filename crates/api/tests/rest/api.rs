@@ -10,14 +10,18 @@ use photinus_api::{ApiConfig, router};
 use photinus_contract::scripted::Scripted;
 use photinus_engine::{Engine, EngineConfig, Parts};
 use photinus_store_memory::MemoryStore;
+use photinus_transport_system::{Listeners, System};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-/// The API over an engine in memory, with one transport, `scripted`.
+/// The API over an engine in memory, with a transport `scripted` and listeners.
+#[derive(Clone)]
 pub(crate) struct Api {
     router: Router,
+    pub(crate) store: MemoryStore,
+    pub(crate) listeners: Listeners,
     // Stopping it would take time that no test needs.
-    _engine: Engine,
+    _engine: Arc<Engine>,
 }
 
 /// What came back.
@@ -34,16 +38,25 @@ impl Api {
     }
 
     pub(crate) async fn with(config: Value, transport: Scripted) -> Self {
-        let store = Arc::new(MemoryStore::default());
-        let engine = Engine::start(Parts::new(store, EngineConfig::default()))
-            .await
-            .unwrap();
+        Self::with_system(config, transport, json!({})).await
+    }
+
+    /// With this section of the configuration for listeners.
+    pub(crate) async fn with_system(config: Value, transport: Scripted, section: Value) -> Self {
+        let store = MemoryStore::default();
+        let parts = Parts::new(Arc::new(store.clone()), EngineConfig::default());
+        let engine = Engine::start(parts).await.unwrap();
         engine.start_transport(&transport, json!({})).await.unwrap();
+        let system = System::new();
+        engine.start_transport(&system, section).await.unwrap();
+        let listeners = system.listeners();
         let config: ApiConfig = serde_json::from_value(config).unwrap();
         config.check().unwrap();
         Self {
-            router: router(engine.handle(), config),
-            _engine: engine,
+            router: router(engine.handle(), listeners.clone(), config),
+            store,
+            listeners,
+            _engine: Arc::new(engine),
         }
     }
 

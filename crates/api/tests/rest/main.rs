@@ -5,8 +5,10 @@
 mod api;
 
 mod http_rules;
+mod listeners;
 mod messages;
 mod mounts;
 mod namespaces;
 mod origins;
+mod request_reply;
 mod subscriptions;

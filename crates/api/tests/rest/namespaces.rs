@@ -93,7 +93,7 @@ async fn the_status_has_all_that_clients_look_for() {
     }
     assert_eq!(
         status["plugins"]["events"],
-        json!([{"pluginType": "scripted"}])
+        json!([{"pluginType": "scripted"}, {"pluginType": "system"}])
     );
     let again = api.get("/api/v1/namespaces/default/status").await.json(200);
     assert_eq!(status, again);

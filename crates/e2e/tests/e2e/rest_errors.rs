@@ -1,7 +1,14 @@
 //! Is every wrong request about subscriptions, and every wrong request as such, refused with its code?
 
-use photinus_e2e::{Reply, Rest, Server, Socket};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use photinus_e2e::{PATIENCE, Reply, Rest, Server, Socket};
 use serde_json::json;
+
+/// How long nothing may come where nothing should.
+const QUIET: Duration = Duration::from_millis(100);
 
 const SUBSCRIPTIONS: &str = "/api/v1/namespaces/default/subscriptions";
 /// FireFly answers some mistakes of clients with 500; here they may have the status that they deserve.
@@ -327,4 +334,28 @@ fn an_oversized_body_is_refused_and_harms_nobody() {
 
 fn options(options: &str) -> String {
     format!(r#"{{"name":"app","options":{options}}}"#)
+}
+
+#[test]
+fn a_connection_goes_on_after_a_refusal_that_did_not_wait_for_the_body() {
+    let server = Server::start();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let head = "POST /api/v1/messages/broadcast HTTP/1.1\r\nhost: localhost\r\n\
+                content-type: text/csv\r\ncontent-length: 2\r\n\r\n";
+    for _ in 0..3 {
+        // In two segments, as many clients send them: the server knows its answer after the first, and waits.
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(QUIET)).unwrap();
+        assert!(
+            stream.peek(&mut [0]).is_err(),
+            "answered before the body came"
+        );
+        stream.write_all(b"{}").unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut answer = vec![0; 4096];
+        let length = stream.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
+        assert!(!answer.to_lowercase().contains("connection: close"));
+    }
 }

@@ -64,6 +64,11 @@ pub(crate) enum Mail {
         number: u64,
         stored: bool,
     },
+    /// Somebody else owns a subscription: a reply or a parked entry of this owner was refused.
+    Fenced {
+        subscription: SubscriptionId,
+        start: u64,
+    },
     /// Positions were written, or not.
     Saved { results: Vec<Saved> },
     /// A subscription is about to change: end its dispatcher.

@@ -170,7 +170,14 @@ impl Shard {
         self.core.tasks.spawn(async move {
             let stored = match parked.await.into_iter().next() {
                 Some(Ok(())) => true,
-                Some(Err(OffsetError::Fenced)) | None => false,
+                Some(Err(OffsetError::Fenced)) => {
+                    handle.post(Mail::Fenced {
+                        subscription: id,
+                        start,
+                    });
+                    return;
+                }
+                None => false,
                 Some(Err(error)) => {
                     warn!(subscription = %id, %error, "cannot park an event");
                     false
@@ -210,7 +217,13 @@ impl Shard {
             let published = core.publish_reply(&spec.namespace, &item.event.event, *reply, key);
             let stored = match published.await {
                 Ok(()) | Err(AppendError::DuplicateReply { .. }) => true,
-                Err(AppendError::Fenced) => false,
+                Err(AppendError::Fenced) => {
+                    handle.post(Mail::Fenced {
+                        subscription,
+                        start,
+                    });
+                    return;
+                }
                 Err(AppendError::Store(error)) if is_passing(&error) => {
                     warn!(%subscription, %error, "cannot publish a reply; the event comes again");
                     false

@@ -6,6 +6,7 @@ mod bench;
 mod connections;
 mod outcomes;
 mod publishing;
+mod replies;
 mod secrets;
 mod subscriptions;
 mod troubles;
