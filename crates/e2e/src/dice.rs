@@ -25,6 +25,11 @@ impl Dice {
         Self(seed)
     }
 
+    /// Another generator, for a thread of its own.
+    pub fn another(&mut self) -> Self {
+        Self(self.next())
+    }
+
     /// A number from `low` to `high`, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low + 1)

@@ -1,22 +1,41 @@
 //! How does a test use the real binary, by process and by wire only?
 //!
 //! [`Server`] starts, kills and restarts it; [`Rest`] and [`Socket`] speak to it; [`NodeApp`] runs FireFly's
-//! own client against it; a [`DeliveryLog`] holds what a consumer received against what was promised. Nothing
-//! here knows a crate of the server.
+//! own client against it; a [`DeliveryLog`] holds what a consumer received against what was promised.
+//! [`Publisher`]s and [`Consumer`]s go on over any number of crashes, and a [`Ledger`], a [`LogCopy`] and
+//! [`Passes`] hold what came of it against the promises; [`Power`] makes disks fail. Nothing here knows a crate
+//! of the server.
 
 mod binary;
+mod consumer;
 mod delivery_log;
 mod dice;
+pub mod fixture;
+mod launch;
+mod ledger;
+mod log_copy;
 mod node_app;
+mod passes;
+mod power;
+mod publisher;
+mod raw_socket;
 mod rest;
 mod server;
 mod socket;
 mod waiting;
 
 pub use binary::{Ended, run_to_end};
+pub use consumer::{Consumer, END, Habit, publish_end};
 pub use delivery_log::{ACK_STORED_WITHIN, DeliveryLog};
 pub use dice::Dice;
+pub use launch::Launch;
+pub use ledger::{Answer, Entry, Ledger};
+pub use log_copy::{LogCopy, LogEvent};
 pub use node_app::{NodeApp, SdkError};
+pub use passes::{Kills, Passes};
+pub use power::{Counts, Cut, Full, Power, probe};
+pub use publisher::Publisher;
+pub use raw_socket::{FrameBytes, Head, Heard, LengthForm, RawSocket, UpgradeRequest, opcode};
 pub use rest::{Reply, Rest};
 pub use server::{DataDirectory, Server, StopSignal, Whereabouts, free_port};
 pub use socket::{Frame, Refused, Socket};

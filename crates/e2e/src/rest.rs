@@ -9,6 +9,7 @@ use ureq::{Agent, http};
 /// A client of one server, which keeps its connection.
 pub struct Rest {
     agent: Agent,
+    address: SocketAddr,
     base: String,
 }
 
@@ -33,8 +34,14 @@ impl Rest {
             .build();
         Self {
             agent: config.into(),
+            address,
             base: format!("http://{address}"),
         }
+    }
+
+    /// Where the server is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// One request with exactly this body and content type, or with neither.

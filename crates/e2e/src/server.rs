@@ -7,11 +7,13 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::binary;
+use crate::launch::Launch;
 use crate::rest::Rest;
 use crate::socket::Socket;
 use crate::waiting::{Deadline, PATIENCE, wait_for, wait_until};
@@ -77,6 +79,7 @@ const NOT_POISONED: &str = "no thread panics while it holds this";
 pub struct Server {
     data: DataDirectory,
     listen: String,
+    launch: Launch,
     running: Option<Running>,
     whereabouts: Whereabouts,
     log: Arc<Mutex<Vec<u8>>>,
@@ -98,32 +101,42 @@ impl Server {
     /// A server on this data, listening here.
     #[track_caller]
     pub fn start_with(data: DataDirectory, listen: &str) -> Self {
-        let mut server = Self {
+        Self::start_as(data, listen, Launch::default())
+    }
+
+    /// As [`Server::start_with`], with an environment and a configuration of its own.
+    #[track_caller]
+    pub fn start_as(data: DataDirectory, listen: &str, launch: Launch) -> Self {
+        let mut server = Self::prepared(data, listen, launch);
+        server.start_again();
+        server
+    }
+
+    /// As [`Server::start_as`], and not started yet.
+    pub fn prepared(data: DataDirectory, listen: &str, launch: Launch) -> Self {
+        Self {
             data,
             listen: listen.to_owned(),
+            launch,
             running: None,
             whereabouts: Whereabouts::default(),
             log: Arc::default(),
-        };
-        server.start_again();
-        server
+        }
     }
 
     /// Starts it on the same data and the same `--listen`, and returns when it is ready.
     #[track_caller]
     pub fn start_again(&mut self) {
-        assert!(self.running.is_none(), "it runs already");
-        let mut child = binary::command()
-            .args(["--listen", &self.listen])
-            .args(["--monitoring", "127.0.0.1:0"])
-            .arg("--data")
-            .arg(self.data.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        keep_log(child.stderr.take().expect("piped"), self.log.clone());
+        if let Err(status) = self.try_start() {
+            let log = self.log();
+            panic!("the server did not say where it listens ({status}):\n{log}");
+        }
+    }
+
+    /// As [`Server::start_again`], where it may end instead, with that status.
+    #[track_caller]
+    pub fn try_start(&mut self) -> Result<(), ExitStatus> {
+        let mut child = self.spawn();
         let lines = lines_of(child.stdout.take().expect("piped"));
 
         let mut printed = Vec::new();
@@ -142,10 +155,12 @@ impl Server {
             }
         };
         let Some((address, monitoring)) = addresses else {
+            let ended = binary::end_within(&mut child, deadline);
             let _ = child.kill();
-            let status = child.wait();
-            let log = self.log();
-            panic!("the server did not say where it listens ({status:?}): {printed:?}\n{log}");
+            let _ = child.wait();
+            return Err(
+                ended.unwrap_or_else(|| panic!("it is silent: {printed:?}\n{}", self.log()))
+            );
         };
         self.running = Some(Running {
             child,
@@ -159,6 +174,99 @@ impl Server {
                 .is_ok_and(|reply| reply.status == 200)
         });
         self.whereabouts.up(address);
+        Ok(())
+    }
+
+    fn spawn(&self) -> Child {
+        assert!(self.running.is_none(), "it runs already");
+        let mut child = self
+            .launch
+            .apply(&mut binary::command())
+            .args(["--listen", &self.listen])
+            .args(["--monitoring", "127.0.0.1:0"])
+            .arg("--data")
+            .arg(self.data.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        keep_log(child.stderr.take().expect("piped"), self.log.clone());
+        child
+    }
+
+    /// Starts it and kills it after that time, ready or not.
+    pub fn start_and_kill_after(&self, time: Duration) {
+        let mut child = self.spawn();
+        std::thread::sleep(time);
+        child.kill().expect("it is a child of this process");
+        child.wait().expect("it is a child of this process");
+    }
+
+    /// How it ended, if it ended by itself. It can then be started again.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let running = self.running.as_mut()?;
+        let ended = running.child.try_wait();
+        let ended = ended.expect("it is a child of this process")?;
+        self.whereabouts.down();
+        self.running = None;
+        Some(ended)
+    }
+
+    /// Asks it to stop, and kills it that much later, stopped or not.
+    #[track_caller]
+    pub fn stop_and_kill_after(&mut self, time: Duration) {
+        self.whereabouts.down();
+        self.signal(Signal::TERM);
+        std::thread::sleep(time);
+        self.kill();
+    }
+
+    /// Asks it to stop, lets it stand still for a while in the middle of that, and demands status 0.
+    #[track_caller]
+    pub fn stop_with_standstill(&mut self, after: Duration, standstill: Duration) {
+        self.whereabouts.down();
+        self.signal(Signal::TERM);
+        std::thread::sleep(after);
+        self.suspend();
+        std::thread::sleep(standstill);
+        self.resume();
+        let running = self.running.as_mut().expect("it runs");
+        let status = binary::end_within(&mut running.child, Deadline::after(PATIENCE / 2))
+            .unwrap_or_else(|| panic!("still running long after it went on"));
+        self.running = None;
+        assert_eq!(status.code(), Some(0), "{status}");
+    }
+
+    /// SIGSTOP: it stands still in the middle of whatever it does.
+    #[track_caller]
+    pub fn suspend(&self) {
+        self.signal(Signal::STOP);
+        let running = self.running.as_ref().expect("it runs");
+        let tasks = format!("/proc/{}/task", running.child.id());
+        wait_until("all threads to stand still", || {
+            let tasks = std::fs::read_dir(&tasks).expect("it is there");
+            let mut states = tasks.flatten().map(|task| {
+                let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                // The name before the state is in parentheses, and can hold anything.
+                stat.rsplit(") ")
+                    .next()
+                    .is_none_or(|rest| rest.starts_with('T'))
+            });
+            states.all(|stands_still| stands_still)
+        });
+    }
+
+    /// SIGCONT.
+    #[track_caller]
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    #[track_caller]
+    fn signal(&self, signal: Signal) {
+        let running = self.running.as_ref().expect("it runs");
+        kill_process(Pid::from_child(&running.child), signal).expect("it runs");
     }
 
     /// SIGKILL: the server learns nothing of it.

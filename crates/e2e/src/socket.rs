@@ -100,6 +100,8 @@ impl Socket {
                     })));
                 }
                 Ok(Message::Pong(payload)) => return Some(Frame::Pong(payload.to_vec())),
+                // The answer to it goes out with the next call.
+                Ok(Message::Ping(_)) => {}
                 Ok(Message::Close(_)) => return Some(Frame::Closed),
                 Ok(other) => panic!("the server sent {other:?}"),
                 Err(Error::Io(error))
