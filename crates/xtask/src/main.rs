@@ -1,5 +1,6 @@
 //! Which chores of the project run as one command?
 
+mod mutants;
 mod prerequisites;
 mod step;
 mod test_totals;
@@ -19,9 +20,12 @@ Chores of the project.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  test  Install what is missing, then run every check: format, lints, build, all tests
-  ci    The same
-  help  This text
+  test             Install what is missing, then run every check: format, lints, build, all tests, mutants
+  ci               The same
+  sim [ARGUMENTS]  Simulate; `sim --seed N` prints what happened, `sim --help` says the rest
+  mutants [NN]...  Take each invariant away, or these, and require that a test fails
+  fixture NAME     Keep what this build stores and says, for later builds to understand
+  help             This text
 ";
 
 fn main() -> ExitCode {
@@ -29,6 +33,9 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
         ["test" | "ci"] => test(),
+        ["sim", ref rest @ ..] => sim(rest),
+        ["fixture", name] => fixture(name),
+        ["mutants", ref rest @ ..] => root().and_then(|root| mutants::run(&root, rest)),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -58,6 +65,30 @@ fn root() -> Result<PathBuf> {
     Ok(root
         .context("the workspace root is two levels above crates/xtask")?
         .to_owned())
+}
+
+/// Runs the simulation.
+fn sim(arguments: &[&str]) -> Result<ExitCode> {
+    let line = ["run", "--quiet", "--package", "photinus-sim", "--"];
+    cargo_in(&root()?, &[&line, arguments].concat())
+}
+
+/// Makes a fixture.
+fn fixture(name: &str) -> Result<ExitCode> {
+    let line = ["run", "--quiet", "--example", "make_fixture", "--", name];
+    cargo_in(&root()?.join("crates/e2e"), &line)
+}
+
+fn cargo_in(directory: &Path, arguments: &[&str]) -> Result<ExitCode> {
+    let status = Command::new(cargo_path())
+        .current_dir(directory)
+        .args(arguments)
+        .status()
+        .context("could not start cargo")?;
+    Ok(match status.success() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// Every check of the project, in the order in which a failure is cheapest to find.
@@ -104,7 +135,12 @@ fn run(root: &Path, steps: &mut Steps, totals: &mut TestTotals) -> Result<bool> 
     }
     // All of a run's failures at once are worth more than a minute saved.
     let (shown, command) = cargo("test --workspace --no-fail-fast");
-    steps.command_read("Tests", &shown, command, |line| totals.read(line))
+    let passed = steps.command_read("Tests", &shown, command, |line| totals.read(line))?;
+    if !passed {
+        return Ok(false);
+    }
+    let (shown, command) = cargo("xtask mutants");
+    steps.command("Mutants", &shown, command)
 }
 
 /// The cargo that runs this, so that every step uses the same toolchain.
