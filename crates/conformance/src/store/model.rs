@@ -130,6 +130,10 @@ impl Model {
             if current.map(|position| position.epoch) != reply.epoch {
                 reasons.push(AppendError::Fenced);
             }
+            let parked = self.parked.contains_key(&(reply.subscription, reply.event));
+            if current.is_some_and(|position| reply.event <= position.offset) && !parked {
+                reasons.push(AppendError::Passed);
+            }
         }
         reasons
     }
@@ -315,16 +319,12 @@ impl Model {
             let id = write.subscription;
             let event = self.at(&self.namespace_of(id), change.index);
             let known = self.positions.get(&id);
-            let passed = known.is_some_and(|known| event <= known.offset);
-            // When exactly the key of an event goes that is passed and not parked is the store's affair.
-            if !passed || self.parked.contains_key(&(id, event)) {
-                record.reply = Some(ReplyKey {
-                    subscription: id,
-                    generation: known.map_or(0, |known| known.generation),
-                    event,
-                    epoch: Some(write.epoch),
-                });
-            }
+            record.reply = Some(ReplyKey {
+                subscription: id,
+                generation: known.map_or(0, |known| known.generation),
+                event,
+                epoch: Some(write.epoch),
+            });
         }
         record
     }

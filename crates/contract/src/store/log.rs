@@ -27,7 +27,8 @@ pub trait Log: Send + Sync {
     /// order. A duplicate is answered only when the record that holds the key is durable.
     ///
     /// The idempotency key and the reply key of a record are taken together with it or not at all. A reply key
-    /// lives until the offset of its subscription has passed the event and no parked entry of it is left.
+    /// lives until the offset of its subscription has passed the event and no parked entry of it is left; a reply
+    /// to that event is refused from then on.
     ///
     /// After [`AppendError::Store`] nothing of the record is visible. If the disk failed in the very act of
     /// making it durable, a crash just then can bring it back: only an idempotency key makes trying again safe.
@@ -134,6 +135,10 @@ pub enum AppendError {
     /// The subscription of the reply has a newer owner.
     #[error("the subscription has a newer owner")]
     Fenced,
+    /// The offset of the subscription has passed the event of the reply, which is not parked: another answer has
+    /// settled it. Whether that carried a reply is not known any more.
+    #[error("the event was settled by another answer")]
+    Passed,
     /// There is no such namespace.
     #[error("unknown namespace")]
     UnknownNamespace,

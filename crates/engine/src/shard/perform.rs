@@ -216,7 +216,7 @@ impl Shard {
         self.core.tasks.spawn(async move {
             let published = core.publish_reply(&spec.namespace, &item.event.event, *reply, key);
             let stored = match published.await {
-                Ok(()) | Err(AppendError::DuplicateReply { .. }) => true,
+                Ok(()) | Err(AppendError::DuplicateReply { .. } | AppendError::Passed) => true,
                 Err(AppendError::Fenced) => {
                     handle.post(Mail::Fenced {
                         subscription,

@@ -482,6 +482,8 @@ async fn is_refused(bench: &Bench, subscription: &Subscription, delivery: &Deliv
             false
         }
         Err(AppendError::DuplicateReply { .. }) => true,
+        // The key is gone, and the event with it.
+        Err(AppendError::Passed) => false,
         Err(other) => panic!("{other}"),
     }
 }

@@ -163,16 +163,23 @@ impl Durable {
         self.namespaces.get(namespace).map_or(0, LogState::head)
     }
 
-    /// Why a reply must not be appended: its owner was superseded, or it is there already.
+    /// Why a reply must not be appended: its owner was superseded, it is there already, or its event was passed.
     fn check_reply(&self, reply: &ReplyKey) -> Result<(), AppendError> {
         if let Some(epoch) = reply.epoch
             && self.epoch(reply.subscription) != Some(epoch)
         {
             return Err(AppendError::Fenced);
         }
-        match self.replies.get(&reply_place(reply)) {
-            Some(holder) => Err(AppendError::DuplicateReply { holder: *holder }),
-            None => Ok(()),
+        if let Some(holder) = self.replies.get(&reply_place(reply)) {
+            return Err(AppendError::DuplicateReply { holder: *holder });
+        }
+        let state = self.subscriptions.get(&reply.subscription);
+        let passed = state.is_some_and(|state| {
+            reply.event <= state.position.offset && !state.parked.contains_key(&reply.event)
+        });
+        match passed {
+            true => Err(AppendError::Passed),
+            false => Ok(()),
         }
     }
 }

@@ -104,7 +104,7 @@ fn insert(
     Ok(Ok(Appended::new(Sequence(previous), Sequence(last))))
 }
 
-/// Why a reply must not be appended: its owner was superseded, or it is there already.
+/// Why a reply must not be appended: its owner was superseded, it is there already, or its event was passed.
 fn check_reply(connection: &Connection, reply: &ReplyKey) -> Result<Option<AppendError>, Error> {
     if let Some(epoch) = reply.epoch {
         let current = crate::offsets::epoch(connection, reply.subscription)?;
@@ -125,7 +125,11 @@ fn check_reply(connection: &Connection, reply: &ReplyKey) -> Result<Option<Appen
             message_id,
         )
         .optional()?;
-    Ok(holder.map(|holder| AppendError::DuplicateReply { holder }))
+    if let Some(holder) = holder {
+        return Ok(Some(AppendError::DuplicateReply { holder }));
+    }
+    let passed = crate::offsets::has_passed(connection, reply.subscription, reply.event)?;
+    Ok(passed.then_some(AppendError::Passed))
 }
 
 fn key_holder(

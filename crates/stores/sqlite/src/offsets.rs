@@ -150,6 +150,23 @@ pub(crate) fn epoch(
         .transpose()
 }
 
+/// Whether the offset has passed an event, which is not parked.
+pub(crate) fn has_passed(
+    connection: &Connection,
+    subscription: SubscriptionId,
+    event: Sequence,
+) -> Result<bool, Error> {
+    let passed = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM offsets WHERE subscription = ?1 AND offset >= ?2) \
+             AND NOT EXISTS (SELECT 1 FROM parked WHERE subscription = ?1 AND sequence = ?2)",
+        )?
+        .query_row(params![subscription.0.as_bytes(), event.0], |row| {
+            row.get(0)
+        })?;
+    Ok(passed)
+}
+
 /// Fences all that was claimed before.
 pub(crate) fn raise_epoch(
     connection: &Connection,
