@@ -13,6 +13,7 @@ use photinus_dispatch::{Instant, Unsaved};
 use tracing::{debug, info, warn};
 
 use super::{Mail, Shard};
+use crate::publish::is_passing;
 
 /// How long after a failed write the next one is tried.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -121,7 +122,9 @@ impl Shard {
     /// anything newer.
     fn save_late(&self, write: OffsetWrite, error: OffsetError) {
         let subscription = write.subscription;
-        if error == OffsetError::Fenced || self.core.is_stopping() {
+        // What is refused for good is not tried again: a later position was written meanwhile, or somebody else's.
+        let may_pass = matches!(&error, OffsetError::Store(error) if is_passing(error));
+        if !may_pass || self.core.is_stopping() {
             debug!(%subscription, %error, "its last position is not written any more");
             return;
         }

@@ -271,3 +271,28 @@ async fn an_ephemeral_batch_has_the_defaults_of_a_durable_one() {
     bench.publish(["1", "2"]).await;
     assert_eq!(bench.batch().await.items.len(), 2, "it waits to fill");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_last_position_that_a_later_one_overtook_is_not_tried_for_ever() {
+    let bench = Bench::new().await;
+    let subscription = bench.subscribe("app", json!({})).await;
+    let a = bench.connect("a", "app");
+    bench.publish(["1", "2"]).await;
+    bench.store.hold_writes();
+    bench.drain(1).await;
+    let two = bench.delivery().await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    bench.answer(&two, Outcome::ack());
+    bench.callbacks.connection_closed(&a);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(bench.store.held_writes(), 2, "at 1, and at 2 when it ended");
+    bench.store.fail_writes(Some(unavailable()));
+    bench.store.release(1);
+    bench.store.fail_writes(None);
+    bench.store.release(1);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(bench.store.release(1), 1, "the first one is tried again, too late");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.store.held_writes(), 0, "it can never succeed");
+    assert_eq!(bench.offset(subscription.id).await, 2);
+}
