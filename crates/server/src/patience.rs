@@ -11,9 +11,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{Shutdown, shutdown};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -82,11 +82,29 @@ impl AsyncRead for PatientStream {
     ) -> Poll<io::Result<()>> {
         loop {
             ready!(self.stream.poll_read_ready(context))?;
-            match self.stream.try_read_buf(buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(drop)),
+            if let Some(read) = read_ready(&self.stream, buffer.initialize_unfilled()) {
+                return Poll::Ready(read.map(|length| buffer.advance(length)));
             }
         }
+    }
+}
+
+/// Reads what is there; `None` if nothing is. What does not fill the buffer was all: the stream is then known not to be
+/// ready, and the next read waits without asking the kernel first.
+fn read_ready(stream: &TcpStream, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+    let mut read = None;
+    let tried = stream.try_io(Interest::READABLE, || {
+        let length = recv(stream, &mut *buffer, RecvFlags::empty())?.0;
+        read = Some(length);
+        match length {
+            1.. if length < buffer.len() => Err(ErrorKind::WouldBlock.into()),
+            _ => Ok(()),
+        }
+    });
+    match (read, tried) {
+        (Some(length), _) => Some(Ok(length)),
+        (None, Err(error)) if error.kind() == ErrorKind::WouldBlock => None,
+        (None, tried) => Some(tried.map(|()| 0)),
     }
 }
 
@@ -207,6 +225,27 @@ mod tests {
                 gone.await;
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_read_that_took_all_is_not_followed_by_one_in_vain() {
+        let (mut client, server) = pair().await;
+        let mut server = PatientStream::new(Arc::new(server), Upgraded::default());
+        for text in [b"abc", b"def"] {
+            client.write_all(text).await.unwrap();
+            let mut read = [0; 8];
+            assert_eq!(server.read(&mut read).await.unwrap(), 3);
+            assert_eq!(&read[..3], text);
+            let mut ready = Box::pin(std::future::poll_fn(|context| {
+                server.stream.poll_read_ready(context).map(drop)
+            }));
+            assert!(
+                futures_are_pending(&mut ready).await,
+                "it asks the kernel again"
+            );
+        }
+        drop(client);
+        assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 0);
     }
 
     async fn futures_are_pending(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
