@@ -14,6 +14,10 @@ pub struct Config {
     /// How many events wait for one listener before its subscription has to wait as well.
     #[schemars(range(min = 1))]
     pub queue_events_max: usize,
+    /// How many bytes of events wait for one listener before its subscription has to wait as well. One event
+    /// always passes when nothing waits, however large it is.
+    #[schemars(range(min = 1))]
+    pub queue_bytes_max: usize,
 }
 
 impl Default for Config {
@@ -21,6 +25,7 @@ impl Default for Config {
         Self {
             listeners_max: 10_000,
             queue_events_max: 1_000,
+            queue_bytes_max: 1 << 20,
         }
     }
 }
@@ -42,6 +47,7 @@ impl Config {
         for (key, value) in [
             ("listeners_max", config.listeners_max),
             ("queue_events_max", config.queue_events_max),
+            ("queue_bytes_max", config.queue_bytes_max),
         ] {
             if value == 0 {
                 return Err(format!("{key}: must be at least 1"));
@@ -64,6 +70,7 @@ mod tests {
             (json!({"queue": 1}), "queue: unknown field"),
             (json!({"listeners_max": "many"}), "listeners_max: invalid"),
             (json!({"queue_events_max": 0}), "queue_events_max: must be"),
+            (json!({"queue_bytes_max": 0}), "queue_bytes_max: must be"),
         ] {
             let error = Config::from_section(&section).unwrap_err();
             assert!(error.starts_with(expected), "{section}: {error}");

@@ -15,7 +15,8 @@ mod config;
 mod transport;
 
 mod connection;
+mod listener;
 
 pub use crate::config::Config;
-pub use crate::connection::{Heard, Listener};
+pub use crate::listener::{Heard, Listener};
 pub use crate::transport::{Listeners, System};

@@ -11,7 +11,8 @@ use photinus_contract::{
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::connection::{Connection, Listener};
+use crate::connection::Connection;
+use crate::listener::Listener;
 
 /// The name of the transport.
 const NAME: &str = "system";
@@ -55,10 +56,12 @@ impl Listeners {
         filter: SubscriptionFilter,
         options: SubscriptionOptions,
     ) -> Result<Listener, CodedError> {
-        let (connection, callbacks) = self.hub.open()?;
-        // From here on the listener's end takes the connection out again.
-        let listener = Listener::new(self.hub.clone(), connection.clone(), callbacks.clone());
-        callbacks.ephemeral_subscription(&connection.id, namespace, filter, options)?;
+        let connection = self.hub.open()?;
+        // From here on the listener's end is the connection's.
+        let listener = Listener::new(self.hub.clone(), connection.clone());
+        connection
+            .callbacks
+            .ephemeral_subscription(&connection.id, namespace, filter, options)?;
         Ok(listener)
     }
 
@@ -69,7 +72,7 @@ impl Listeners {
     }
 }
 
-/// What all listeners share.
+/// What all listeners share: the transport, before it runs and while it does.
 #[derive(Default)]
 pub(crate) struct Hub {
     state: Mutex<State>,
@@ -84,12 +87,12 @@ struct State {
 }
 
 impl Hub {
-    fn open(&self) -> Result<(Arc<Connection>, Arc<dyn Callbacks>), CodedError> {
+    fn open(&self) -> Result<Arc<Connection>, CodedError> {
         let mut state = self.lock();
         if state.closed {
             return Err(CodedError::unavailable("The server is stopping"));
         }
-        let Some((config, callbacks)) = state.running.clone() else {
+        let Some((config, callbacks)) = &state.running else {
             let text = "Transport 'system' does not run yet";
             return Err(CodedError::unavailable(text));
         };
@@ -100,31 +103,35 @@ impl Hub {
             );
             return Err(CodedError::new("PH00434", 503, text));
         }
+        let id = ConnectionId::new(format!("{NAME}-{}", state.opened + 1));
+        let connection = Arc::new(Connection::new(id.clone(), callbacks.clone(), config));
         state.opened += 1;
-        let id = ConnectionId::new(format!("{NAME}-{}", state.opened));
-        let connection = Arc::new(Connection::new(id.clone(), config.queue_events_max));
         state.connections.insert(id, connection.clone());
-        Ok((connection, callbacks))
+        Ok(connection)
     }
 
-    /// Takes a connection out. Whether it was there.
-    pub(crate) fn remove(&self, id: &ConnectionId) -> bool {
-        self.lock().connections.remove(id).is_some()
+    /// Ends a connection, and tells the engine, unless it has ended already.
+    pub(crate) fn end(&self, id: &ConnectionId) {
+        // The lock is free again: the engine is called.
+        let ended = self.lock().connections.remove(id);
+        if let Some(connection) = ended {
+            end(&connection);
+        }
     }
 
+    /// Ends all connections, for good.
     fn close(&self) {
-        let (connections, callbacks) = {
+        let (connections, running) = {
             let mut state = self.lock();
             state.closed = true;
-            let callbacks = state.running.take().map(|(_, callbacks)| callbacks);
-            (std::mem::take(&mut state.connections), callbacks)
+            let connections = std::mem::take(&mut state.connections);
+            (connections, state.running.take())
         };
-        for connection in connections.into_values() {
-            connection.close();
-            if let Some(callbacks) = &callbacks {
-                callbacks.connection_closed(&connection.id);
-            }
+        for connection in connections.values() {
+            end(connection);
         }
+        // It may be the last hold on the engine, which is not to go under the lock.
+        drop(running);
     }
 
     fn connection(&self, id: &ConnectionId) -> Option<Arc<Connection>> {
@@ -135,6 +142,12 @@ impl Hub {
         // It is changed in one step, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// For whoever took it from the hub, so that the engine is told once.
+fn end(connection: &Connection) {
+    connection.close();
+    connection.callbacks.connection_closed(&connection.id);
 }
 
 impl TransportPlugin for System {
@@ -157,21 +170,13 @@ impl TransportPlugin for System {
     ) -> BoxFuture<'static, Result<Arc<dyn Transport>, String>> {
         let started = Config::from_section(&config).map(|config| {
             self.hub.lock().running = Some((config, callbacks));
-            let transport: Arc<dyn Transport> = Arc::new(Running {
-                hub: self.hub.clone(),
-            });
-            transport
+            self.hub.clone() as Arc<dyn Transport>
         });
         Box::pin(std::future::ready(started))
     }
 }
 
-/// The transport while it runs.
-struct Running {
-    hub: Arc<Hub>,
-}
-
-impl Transport for Running {
+impl Transport for Hub {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         capabilities.replies = true;
@@ -180,7 +185,7 @@ impl Transport for Running {
     }
 
     fn deliver(&self, delivery: Delivery) -> HandOver {
-        match self.hub.connection(&delivery.connection) {
+        match self.connection(&delivery.connection) {
             Some(connection) => connection.deliver(delivery),
             None => HandOver::Closed,
         }
@@ -193,13 +198,13 @@ impl Transport for Running {
         delivery: DeliveryId,
         _reason: VoidReason,
     ) {
-        if let Some(connection) = self.hub.connection(connection) {
+        if let Some(connection) = self.connection(connection) {
             connection.void(delivery);
         }
     }
 
     fn shutdown(&self) -> BoxFuture<'static, ()> {
-        self.hub.close();
+        self.close();
         Box::pin(std::future::ready(()))
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use photinus_contract::transport::ConnectionState;
 use photinus_contract::{CodedError, HandOver, Outcome, VoidReason, Wait};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::harness::{Call, World, is_pending, within};
 
@@ -151,14 +152,74 @@ async fn a_full_queue_says_busy_and_ready_when_half_of_it_is_free() {
 async fn a_busy_listener_that_waits_is_ready_when_its_queue_is_voided() {
     let world = World::new(json!({"queue_events_max": 1})).await;
     let mut listener = world.listen();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { listener.next().await.is_some() });
+    // On this thread it runs until it waits.
+    tokio::task::yield_now().await;
     world.deliver(1);
     assert_eq!(world.hand_over(2), HandOver::Busy(Wait::Connection));
     world.void(1, VoidReason::Rewound);
-    assert!(is_pending(listener.next()).await);
+    let ready = async {
+        loop {
+            match world.engine.take() {
+                Some(call) => break call,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let ready = within(ready).await;
+    assert!(matches!(ready, Call::State(ConnectionState::Ready)));
+    world.deliver(2);
+    assert!(within(tasks.join_next()).await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn a_queue_is_bounded_by_bytes_and_one_event_always_passes() {
+    let size = harness::event(1).size();
+    // Two events fit, and half of it is one.
+    let world = World::new(json!({"queue_bytes_max": 2 * size})).await;
+    let mut listener = world.listen();
+    let busy = HandOver::Busy(Wait::Connection);
+    world.deliver(1);
+    world.deliver(2);
+    assert_eq!(world.hand_over(3), busy);
+    // What is voided makes room, and what is taken does.
+    world.void(2, VoidReason::Rewound);
+    world.deliver(3);
+    assert_eq!(world.hand_over(4), busy);
+    within(listener.next()).await.unwrap().ack();
     assert!(matches!(
         world.engine.take(),
         Some(Call::State(ConnectionState::Ready))
     ));
+    world.acknowledged(1);
+    world.deliver(4);
+    assert_eq!(world.hand_over(5), busy);
+
+    let world = World::new(json!({"queue_bytes_max": 1})).await;
+    let mut listener = world.listen();
+    for number in 1..=2 {
+        world.deliver(number);
+        assert_eq!(world.hand_over(number + 1), busy);
+        let heard = within(listener.next()).await.unwrap();
+        assert_eq!(heard.event().sequence().0, number.cast_signed());
+    }
+}
+
+#[tokio::test]
+async fn what_was_heard_when_the_server_stopped_is_not_acknowledged_by_asking_for_the_next() {
+    let world = World::new(json!({})).await;
+    let mut listener = world.listen();
+    world.deliver(1);
+    world.deliver(2);
+    let one = within(listener.next()).await.unwrap();
+    world.transport.shutdown().await;
+    world.closed();
+    assert!(within(listener.next()).await.is_none(), "not the second");
+    assert!(world.engine.take().is_none());
+    // What the application says itself is passed on, and changes nothing any more.
+    one.ack();
+    world.acknowledged(1);
 }
 
 #[tokio::test]

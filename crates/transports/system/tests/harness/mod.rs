@@ -187,7 +187,8 @@ impl World {
     }
 }
 
-fn event(number: u64) -> Event {
+/// The event with this sequence.
+pub(crate) fn event(number: u64) -> Event {
     let id = MessageId::from_v7(Uuid::from_u128(u128::from(number) << 12));
     let content = RecordContent::new(
         id,
