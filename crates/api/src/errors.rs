@@ -27,8 +27,13 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status =
             StatusCode::from_u16(self.0.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status.is_server_error() {
-            tracing::error!(status = status.as_u16(), error = %self.0, "a request failed");
+        match status.as_u16() {
+            500 => tracing::error!(error = %self.0, "a request failed"),
+            // Whoever causes it says so once: the store that fails, the server that stops.
+            501.. => {
+                tracing::debug!(status = status.as_u16(), error = %self.0, "a request has to wait")
+            }
+            _ => {}
         }
         json(status, &self.0)
     }

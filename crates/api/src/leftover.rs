@@ -24,7 +24,7 @@ const LEFTOVER_WAIT: Duration = Duration::from_secs(1);
 /// The body of a request, wherever its reader has got to. `None`: there is none, or nobody may read it for
 /// nothing.
 pub(crate) struct Leftover {
-    body: Option<Arc<Mutex<Body>>>,
+    body: Option<Arc<Mutex<Reading>>>,
     /// The client sends the body only when it is asked to.
     on_demand: bool,
 }
@@ -43,7 +43,7 @@ impl Leftover {
             );
         }
         let (head, body) = request.into_parts();
-        let body = Arc::new(Mutex::new(body));
+        let body = Arc::new(Mutex::new(Reading { body, ended: false }));
         let read = Body::new(Shared(body.clone()));
         let leftover = Self {
             body: Some(body),
@@ -55,6 +55,10 @@ impl Leftover {
     /// Reads what is left, or says in the answer that the connection ends.
     pub(crate) async fn settle(self, response: &mut Response) {
         let Some(body) = self.body else { return };
+        // Here the connection goes on as another protocol.
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return;
+        }
         let left = size_left(&body);
         if left == Some(0) {
             return;
@@ -74,11 +78,11 @@ impl Leftover {
 }
 
 /// How many bytes are to come, if that is known.
-fn size_left(body: &Mutex<Body>) -> Option<u64> {
+fn size_left(body: &Mutex<Reading>) -> Option<u64> {
     let body = lock(body);
-    match body.is_end_stream() {
+    match body.ended || body.body.is_end_stream() {
         true => Some(0),
-        false => body.size_hint().exact(),
+        false => body.body.size_hint().exact(),
     }
 }
 
@@ -95,8 +99,14 @@ async fn drain(mut body: Shared) -> bool {
     true
 }
 
+/// A body, and whether somebody has read to its end: one in chunks does not tell.
+struct Reading {
+    body: Body,
+    ended: bool,
+}
+
 /// A body that two can read from, one after the other.
-struct Shared(Arc<Mutex<Body>>);
+struct Shared(Arc<Mutex<Reading>>);
 
 impl HttpBody for Shared {
     type Data = Bytes;
@@ -106,19 +116,22 @@ impl HttpBody for Shared {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut *lock(&self.0)).poll_frame(context)
+        let mut reading = lock(&self.0);
+        let frame = std::task::ready!(Pin::new(&mut reading.body).poll_frame(context));
+        reading.ended |= frame.is_none();
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        lock(&self.0).is_end_stream()
+        lock(&self.0).body.is_end_stream()
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        lock(&self.0).size_hint()
+        lock(&self.0).body.size_hint()
     }
 }
 
-fn lock(body: &Mutex<Body>) -> MutexGuard<'_, Body> {
+fn lock(body: &Mutex<Reading>) -> MutexGuard<'_, Reading> {
     body.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -174,10 +187,26 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_read_is_not_left() {
-        let (request, leftover) = Leftover::of(post(Body::from(vec![7; 100_000])));
-        let read = request.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(read.len(), 100_000);
+        let chunks = (0..10).map(|_| Ok::<_, std::io::Error>(vec![7; 10_000]));
+        let chunked = Body::from_stream(stream::iter(chunks));
+        for body in [Body::from(vec![7; 100_000]), chunked] {
+            let mut request = post(body);
+            let value = HeaderValue::from_static("100-continue");
+            request.headers_mut().insert(EXPECT, value);
+            let (request, leftover) = Leftover::of(request);
+            let read = request.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(read.len(), 100_000);
+            let mut response = Response::default();
+            leftover.settle(&mut response).await;
+            assert!(response.headers().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn another_protocol_keeps_its_connection() {
+        let (_, leftover) = Leftover::of(post(Body::from(vec![7; 100_000])));
         let mut response = Response::default();
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         leftover.settle(&mut response).await;
         assert!(response.headers().is_empty());
     }

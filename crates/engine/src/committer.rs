@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use photinus_contract::record::{NewRecord, ReplyKey};
-use photinus_contract::store::{AppendError, Store, StoreError, StoreErrorKind};
+use photinus_contract::store::{AppendError, Appended, Store, StoreError, StoreErrorKind};
 use photinus_contract::{Record, Sequence, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::debug;
+use tracing::{debug, error, info};
 
 use crate::clock::Clock;
 use crate::config::EngineConfig;
@@ -101,6 +101,7 @@ async fn run(
     closing: CancellationToken,
 ) {
     let mut group = Vec::with_capacity(group_max);
+    let mut failing = Failing::default();
     loop {
         let received = tokio::select! {
             biased;
@@ -114,7 +115,27 @@ async fn run(
             debug!("the committer has nothing left");
             return;
         }
-        commit(&*store, &*clock, &shards, &mut group).await;
+        commit(&*store, &*clock, &shards, &mut group, &mut failing).await;
+    }
+}
+
+/// Whether the store refuses what it should take. It is said when it begins and when it ends, not for each message.
+#[derive(Default)]
+struct Failing(bool);
+
+impl Failing {
+    fn note(&mut self, results: &[Result<Appended, AppendError>]) {
+        let errors = results.iter().filter_map(|result| result.as_ref().err());
+        let failed = errors.into_iter().find_map(|error| match error {
+            AppendError::Store(error) => Some(error),
+            _ => None,
+        });
+        match failed {
+            Some(error) if !self.0 => error!(%error, "the store fails: messages are refused"),
+            None if self.0 => info!("the store takes messages again"),
+            _ => {}
+        }
+        self.0 = failed.is_some();
     }
 }
 
@@ -130,6 +151,7 @@ async fn commit(
     clock: &dyn Clock,
     shards: &[ShardHandle],
     group: &mut Vec<Job>,
+    failing: &mut Failing,
 ) {
     let now = clock.now();
     let mut waiting = Vec::with_capacity(group.len());
@@ -145,6 +167,7 @@ async fn commit(
     }
     let results = store.append(records).await;
     debug_assert_eq!(results.len(), waiting.len());
+    failing.note(&results);
     let mut committed: BTreeMap<_, Committed> = BTreeMap::new();
     let mut answers = Vec::with_capacity(waiting.len());
     for ((namespace, content, answer, bytes), result) in waiting.into_iter().zip(results) {

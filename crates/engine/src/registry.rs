@@ -9,6 +9,7 @@ mod connected;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use photinus_contract::secrets::SecretPlaces;
 use photinus_contract::transport::{ConnectionState, Scope};
 use photinus_contract::{
     CodedError, ConnectionId, Matcher, Namespace, Subscription, SubscriptionId,
@@ -47,6 +48,21 @@ struct Stored {
     filter: Arc<CountedFilter>,
     /// It is being changed in the store: nobody is attached until that is done.
     changing: bool,
+}
+
+impl Stored {
+    fn hide(&mut self, places: &SecretPlaces) {
+        let mut subscription = Subscription::clone(&self.subscription);
+        let places = places.and_those_of(&subscription.secrets);
+        let options = &mut subscription.options.other;
+        // A mask with nothing behind it is what was stored; there is nothing to hide.
+        if places.recall(options, &subscription.secrets).is_ok() {
+            subscription.secrets = places.take(options);
+            if subscription != *self.subscription {
+                self.subscription = Arc::new(subscription);
+            }
+        }
+    }
 }
 
 impl Registry {
@@ -149,9 +165,16 @@ impl Registry {
         }
     }
 
-    /// A transport began to run: its connections are served from now on.
+    /// A transport began to run: its connections are served from now on. What its options schema calls secret
+    /// today is hidden, also where it was none when it was stored.
     pub(crate) fn transport_started(&self, transport: &'static str) {
         let mut state = self.lock();
+        if let Some(running) = self.transports.get(transport) {
+            let stored = state.subscriptions.values_mut();
+            stored
+                .filter(|stored| *stored.subscription.transport == *transport)
+                .for_each(|stored| stored.hide(running.secret_places()));
+        }
         let connections: Vec<_> = state
             .order
             .values()

@@ -28,6 +28,8 @@ const SWITCHING_PROTOCOLS: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
 
 /// How long the head of a request may take, and for how long a connection may be idle between two.
 const HEAD_READ_MAX: Duration = Duration::from_secs(10);
+/// How long what a client goes on sending after its last answer is read for nothing.
+const LINGER_MAX: Duration = Duration::from_secs(1);
 /// How long running requests may go on when the server stops.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How long a connection is silent before its peer is asked whether it is there, how often, and how many times.
@@ -184,6 +186,7 @@ impl Connection {
         let stream = Arc::new(stream);
         // Whoever keeps a request does not keep its connection open.
         let watched = Arc::downgrade(&stream);
+        let (left, is_upgraded) = (stream.clone(), upgraded.clone());
         let departure = Departure::new(move || Box::pin(gone(watched.upgrade())));
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
@@ -221,10 +224,30 @@ impl Connection {
                 }
             }
         };
-        if let Err(error) = ended {
-            tracing::debug!(%peer, %error, "a connection ended early");
+        match ended {
+            Ok(()) if !is_upgraded.is_set() => {
+                let _ = self.serving.stop.run_until_cancelled(linger(&left)).await;
+            }
+            Ok(()) => {}
+            Err(error) => tracing::debug!(%peer, %error, "a connection ended early"),
         }
     }
+}
+
+/// Reads for a moment what a client still sends after its last answer. To close a connection with something unread
+/// resets it, and then the client loses that answer, or fails in the middle of its request without a look at it.
+async fn linger(stream: &TcpStream) {
+    let reading = async {
+        let mut buffer = vec![0; 64 << 10];
+        while stream.readable().await.is_ok() {
+            match stream.try_read(&mut buffer) {
+                Ok(0) => break,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => break,
+                _ => {}
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER_MAX, reading).await;
 }
 
 /// An answer that waits for more to come is late for nothing; and a peer that vanished without a word is noticed

@@ -28,6 +28,10 @@ impl Upgraded {
     pub(crate) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A connection that is not patient for ever. Others may look whether its client is still there.

@@ -4,7 +4,12 @@
 
 use std::sync::Arc;
 
-use photinus_contract::{CodedError, Delivery, Subscription};
+use photinus_contract::store::{NamespaceInfo, Namespaces, Start, Subscriptions};
+use photinus_contract::{
+    CodedError, Delivery, Namespace, Subscription, SubscriptionFilter, SubscriptionId, Timestamp,
+};
+use photinus_engine::EngineConfig;
+use photinus_store_memory::MemoryStore;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, input};
@@ -88,4 +93,27 @@ async fn a_mask_with_nothing_behind_it_is_refused() {
     let bench = Bench::new().await;
     let error = put(&bench, json!({"secret": "***"})).await.unwrap_err();
     assert_eq!((error.code(), error.status()), ("PH00432", 400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_stored_before_it_was_a_secret_is_hidden() {
+    let store = MemoryStore::new();
+    let default = Namespace::new("default");
+    let created = Timestamp::from_nanos(1);
+    let namespace = NamespaceInfo::new(default.clone(), "", created);
+    store.create_namespace(namespace).await.unwrap();
+    let options = serde_json::from_value(json!({"secret": MARKER, "note": "n"})).unwrap();
+    let id = SubscriptionId(uuid::Uuid::from_u128(7));
+    let filter = SubscriptionFilter::default();
+    let old = Subscription::new(id, default, "app", "scripted", filter, options, created);
+    store.create_subscription(old, Start::Oldest).await.unwrap();
+
+    let bench = Bench::on(store, EngineConfig::default()).await;
+    let stored = bench.handle.subscription("default", id).unwrap();
+    assert_hidden(&stored);
+    bench.connect("a", "app");
+    let delivery = delivered(&bench).await;
+    assert_eq!(secret(&delivery.subscription), Some(json!(MARKER)));
+    let kept = put(&bench, json!({"note": "other"})).await.unwrap();
+    assert_eq!(secret(&kept), Some(json!(MARKER)));
 }

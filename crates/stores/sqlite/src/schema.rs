@@ -39,7 +39,13 @@ impl Place {
     /// Creates the directory if it is not there.
     pub(crate) fn make(directory: &Path, config: &Config) -> Result<Self, StoreError> {
         if !directory.is_dir() {
-            fs::create_dir_all(directory)
+            let mut builder = fs::DirBuilder::new();
+            // Secrets are in it: it is the server's user's alone.
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder
+                .recursive(true)
+                .create(directory)
                 .map_err(|error| inaccessible(directory, "create", &error))?;
             if let Some(parent) = directory.parent() {
                 sync_directory(parent);
@@ -129,6 +135,8 @@ impl Place {
             connection.pragma_update(None, "page_size", PAGE_BYTES)?;
             connection.pragma_update(None, "journal_mode", "wal")?;
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            // What was deleted is not left lying in pages that are written anyway: secrets among it.
+            connection.pragma_update_and_check(None, "secure_delete", "fast", |_| Ok(()))?;
             connection.pragma_update(None, "cache_size", self.cache_kib())?;
             connection.pragma_update(
                 None,

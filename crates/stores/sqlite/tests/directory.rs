@@ -10,7 +10,7 @@ use photinus_contract::store::{
     AppendError, Log, Namespaces, OffsetWrite, Offsets, Parked, ParkedEntry, Start, Store,
     StoreErrorKind, Subscriptions,
 };
-use photinus_contract::{Sequence, Timestamp};
+use photinus_contract::{Secrets, Sequence, Timestamp};
 use photinus_store_sqlite::{Config, SqliteStore, Synchronous};
 
 fn open(directory: &Path) -> SqliteStore {
@@ -92,6 +92,37 @@ async fn what_was_stored_is_found_after_a_close() {
     // The write-ahead file has gone into the database.
     assert!(!place.join("photinus.db-wal").exists());
     inspect(&open(&place)).await;
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_directory_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("data");
+    let _store = open(&place);
+    let mode = fs::metadata(&place).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn a_secret_that_was_removed_is_not_left_in_the_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let ns = with_namespace(&store, "ns").await;
+    let mut wanted = subscription(&ns, 1, "app");
+    wanted.secrets = Secrets::from_stored(r#"{"/key":"s3cr3t-marker"}"#).unwrap();
+    let created = store.create_subscription(wanted, Start::Oldest).await;
+    let mut changed = created.unwrap();
+    changed.secrets = Secrets::default();
+    assert!(store.update_subscription(changed).await.unwrap());
+    store.close().await.unwrap();
+    for file in fs::read_dir(directory.path()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let found = bytes.windows(13).any(|window| window == b"s3cr3t-marker");
+        assert!(!found, "it is in {}", path.display());
+    }
 }
 
 #[tokio::test]
