@@ -50,8 +50,10 @@ pub mod subscriptions;
 pub mod visibility;
 
 mod model;
+mod quiet;
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -201,8 +203,33 @@ macro_rules! store_suite {
     };
 }
 
-/// Tries one rule on a store with nothing in it. Panics if the rule is broken, or takes more than two minutes.
-pub fn check(mut rig: Box<dyn Rig>, rule: impl AsyncFnOnce(&mut dyn Rig)) {
+/// Tries one rule on a store with nothing in it. Panics with its promise if the rule is broken, or takes more than
+/// two minutes.
+pub fn check<R: AsyncFnOnce(&mut dyn Rig)>(rig: Box<dyn Rig>, rule: R) {
+    let promise = words(std::any::type_name::<R>());
+    let Err(panic) = catch_unwind(AssertUnwindSafe(|| on_a_runtime(rig, rule))) else {
+        return;
+    };
+    let seen = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    let broken = format!("the store does not keep its promise: {promise}");
+    // What was seen is printed already, with its place.
+    eprintln!("{broken}");
+    resume_unwind(Box::new(format!(
+        "{broken}\n  {}",
+        seen.unwrap_or_default()
+    )));
+}
+
+/// What the path of a rule says, in words.
+fn words(path: &str) -> String {
+    let mut names = path.rsplit("::").filter(|name| !name.starts_with('{'));
+    names.next().unwrap_or_default().replace('_', " ")
+}
+
+fn on_a_runtime(mut rig: Box<dyn Rig>, rule: impl AsyncFnOnce(&mut dyn Rig)) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use super::model::Model;
-use super::{Rig, close_and_open, skipped};
+use super::quiet::quietly;
+use super::{Rig, close_and_open, skipped, words};
 
 const HISTORIES: u32 = 32;
 const CALLS_MAX: usize = 80;
@@ -123,12 +124,14 @@ pub fn random_histories_end_as_the_model_does(make: impl Fn() -> Box<dyn Rig>) {
     let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, seed);
     let closed_instead = Cell::new(false);
-    let outcome = runner.run(&vec(call(), 1..CALLS_MAX), |calls| {
-        let mut rig = make();
-        if !runtime.block_on(run(&mut *rig, &calls)) {
-            closed_instead.set(true);
-        }
-        Ok(())
+    let (outcome, last) = quietly(|| {
+        runner.run(&vec(call(), 1..CALLS_MAX), |calls| {
+            let mut rig = make();
+            if !runtime.block_on(run(&mut *rig, &calls)) {
+                closed_instead.set(true);
+            }
+            Ok(())
+        })
     });
     if closed_instead.get() {
         skipped(
@@ -138,7 +141,14 @@ pub fn random_histories_end_as_the_model_does(make: impl Fn() -> Box<dyn Rig>) {
     }
     match outcome {
         Ok(()) => {}
-        Err(TestError::Fail(reason, calls)) => panic!("{reason}\nafter the calls {calls:#?}"),
+        Err(TestError::Fail(reason, calls)) => {
+            // Its own words have no place.
+            let seen = match last.is_empty() {
+                true => reason.to_string(),
+                false => last,
+            };
+            panic!("{}\n  {seen}\nafter the calls {calls:#?}", words(RULE));
+        }
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     }
 }

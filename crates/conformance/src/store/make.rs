@@ -1,5 +1,6 @@
 //! What do the rules publish, and how do they look at what came of it?
 
+use std::fmt::Debug;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -189,6 +190,42 @@ pub fn subscription(namespace: &Namespace, number: u64, name: &str) -> Subscript
     );
     subscription.secrets = Secrets::from_stored(&format!(r#"{{"/token":"s{number}"}}"#)).unwrap();
     subscription
+}
+
+/// Says in which fields a subscription is not as it should be, where two long texts would hide it; and of secrets,
+/// which do not show what they are.
+pub fn assert_same(found: &Subscription, expected: &Subscription) {
+    let mut wrong = Vec::new();
+    let mut compare = |field: &str, found: &dyn Debug, expected: &dyn Debug| {
+        let (found, expected) = (format!("{found:?}"), format!("{expected:?}"));
+        if found != expected {
+            wrong.push(format!("{field}: {found} instead of {expected}"));
+        }
+    };
+    macro_rules! fields {
+        ($($field:ident)*) => {
+            $(compare(stringify!($field), &found.$field, &expected.$field);)*
+        };
+    }
+    fields!(id namespace name transport filter options ephemeral created updated);
+    let secrets = |of: &Subscription| of.secrets.to_stored();
+    compare("secrets", &secrets(found), &secrets(expected));
+    let name = &expected.name;
+    assert!(
+        wrong.is_empty(),
+        "subscription '{name}': {}",
+        wrong.join("; ")
+    );
+    // What the fields do not show.
+    assert_eq!(found, expected);
+}
+
+/// [`assert_same`] for each of them.
+pub fn assert_all_same(found: &[Subscription], expected: &[Subscription]) {
+    for (found, expected) in found.iter().zip(expected) {
+        assert_same(found, expected);
+    }
+    assert_eq!(found.len(), expected.len(), "subscriptions: {found:?}");
 }
 
 /// A namespace with records of one event each and a subscription to it, claimed once.

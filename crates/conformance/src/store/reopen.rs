@@ -130,7 +130,7 @@ impl Furnished {
             let found = store.record(ns, message(refused).0).await;
             assert_eq!(found, Ok(None));
         }
-        assert_eq!(store.subscriptions().await.unwrap(), self.subscriptions);
+        assert_all_same(&store.subscriptions().await.unwrap(), &self.subscriptions);
         assert_eq!(position(store, self.s.id).await, self.position);
         let parked = store.parked(self.s.id, Sequence(0), 9).await;
         assert_eq!(parked.unwrap(), self.parked);

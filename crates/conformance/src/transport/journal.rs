@@ -189,6 +189,27 @@ impl Journal {
         None
     }
 
+    /// The last delivery to which it said busy, if it did not say ready to that connection afterwards.
+    pub(super) fn busy_since(&self) -> Option<DeliveryId> {
+        let state = self.lock();
+        let busy = |(place, entry): (usize, &'_ Entry)| match entry {
+            Entry::Delivered(delivery, Some(HandOver::Busy(_))) => {
+                Some((place, delivery.connection.clone(), delivery.id))
+            }
+            Entry::Batch(batch, Some(HandOver::Busy(_))) => {
+                Some((place, batch.connection.clone(), batch.id))
+            }
+            _ => None,
+        };
+        let (place, connection, delivery) =
+            state.entries.iter().enumerate().rev().find_map(busy)?;
+        let over = state.entries[place..].iter().any(|entry| match entry {
+            Entry::State(of, ConnectionState::Ready) | Entry::Closed(of) => *of == connection,
+            _ => false,
+        });
+        (!over).then_some(delivery)
+    }
+
     /// The texts that the transport gave to the engine, in which a secret could be.
     pub(super) fn texts(&self) -> Vec<String> {
         let state = self.lock();

@@ -200,7 +200,7 @@ pub static RULES: &[Rule] = &[
     rule!(
         trouble::panics,
         "panics",
-        "No call makes it panic, also for connections and deliveries that it does not know; the panics of its neighbour do it no harm.",
+        "No call makes it panic, also for connections and deliveries that it does not know, and what it does not know changes nothing; the panics of its neighbour do it no harm.",
         []
     ),
     rule!(

@@ -94,7 +94,8 @@ fn cases() -> Vec<Case> {
         namespaces::namespaces_are_listed_by_name refuses ListsNamespacesBackwards;
         namespaces::a_namespace_is_created_once refuses TakesANamespaceTwice;
         namespaces::groups_stay_as_they_were_first_stored refuses ReplacesGroups;
-        subscriptions::a_subscription_starts_where_it_was_asked_to refuses StartsANewestAtTheOldest;
+        subscriptions::a_subscription_starts_where_it_was_asked_to refuses
+            StartsANewestAtTheOldest LosesSecrets;
         subscriptions::names_are_unique_in_their_namespace refuses SharesNamesAmongNamespaces;
         subscriptions::they_are_listed_in_the_order_of_creation refuses ListsSubscriptionsBackwards;
         subscriptions::an_update_replaces_the_whole refuses KeepsOldSecrets;
@@ -141,8 +142,13 @@ fn every_fault_is_refused_by_its_rule() {
     let mut passed = Vec::new();
     for (fault, name, rule) in cases() {
         let outcome = catch_unwind(AssertUnwindSafe(|| rule(FaultRig::with(fault))));
-        if outcome.is_ok() {
-            passed.push(format!("{fault:?} by {name}"));
+        match outcome {
+            Ok(()) => passed.push(format!("{fault:?} by {name}")),
+            Err(panic) => {
+                let said = panic.downcast_ref::<String>().unwrap();
+                let promise = name.split("::").last().unwrap().replace('_', " ");
+                assert!(said.contains(&promise), "{name}: {said}");
+            }
         }
     }
     assert!(passed.is_empty(), "not refused: {passed:#?}");
@@ -157,7 +163,13 @@ fn random_histories_refuse_what_shows_only_after_several_calls() {
         Fault::LosesTheNewestInACrash,
     ] {
         let outcome = catch_unwind(|| histories(fault));
-        assert!(outcome.is_err(), "{fault:?}");
+        let said = outcome.unwrap_err();
+        let said = said.downcast_ref::<String>().unwrap();
+        assert!(
+            said.starts_with("random histories end as the model does\n  ")
+                && said.contains("src/store/"),
+            "{fault:?}: {said}"
+        );
     }
 }
 
@@ -166,4 +178,14 @@ fn every_rule_refuses_a_fault() {
     let refusing: BTreeSet<_> = cases().into_iter().map(|(_, rule, _)| rule).collect();
     let all: BTreeSet<_> = without_a_fault::STORE_RULES.iter().copied().collect();
     assert_eq!(refusing, all);
+}
+
+#[test]
+#[should_panic(expected = "secrets: None instead of Some")]
+fn a_lost_secret_is_named() {
+    let rig = FaultRig::with(Fault::LosesSecrets);
+    store::check(
+        Box::new(rig),
+        store::subscriptions::a_subscription_starts_where_it_was_asked_to,
+    );
 }

@@ -65,6 +65,7 @@ pub(crate) enum Fault {
     TakesANamespaceTwice,
     ReplacesGroups,
     StartsANewestAtTheOldest,
+    LosesSecrets,
     SharesNamesAmongNamespaces,
     ListsSubscriptionsBackwards,
     KeepsOldSecrets,

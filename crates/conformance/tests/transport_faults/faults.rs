@@ -98,7 +98,7 @@ pub(crate) const REFUSED: &[(Fault, &str, &str)] = &[
         "the transport says acknowledge",
     ),
     (Fault::HoldsWithoutBound, "busy", "before it says busy"),
-    (Fault::NeverReady, "busy", "nothing reached the application"),
+    (Fault::NeverReady, "busy", "and has not said ready since"),
     (Fault::LosesWhenFull, "busy", "was due, and"),
     (Fault::TakesAndSaysBusy, "busy", "answered it all the same"),
     (

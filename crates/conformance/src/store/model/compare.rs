@@ -6,6 +6,7 @@ use photinus_contract::store::{ReadLimit, Store};
 use photinus_contract::{Namespace, Record, Sequence};
 
 use super::{Model, id};
+use crate::store::make::assert_all_same;
 
 impl Model {
     /// All of the store is as it should be.
@@ -16,7 +17,7 @@ impl Model {
         for (namespace, log) in &self.logs {
             self.compare_log(store, namespace, log).await;
         }
-        assert_eq!(store.subscriptions().await.unwrap(), self.subscriptions);
+        assert_all_same(&store.subscriptions().await.unwrap(), &self.subscriptions);
         for number in 0..3 {
             let id = id(number);
             let expected = self.positions.get(&id).cloned();

@@ -19,9 +19,15 @@ impl Bench {
         let patience = self.subject.patience;
         match timeout(patience, self.far.receive(connection)).await {
             Ok(arrival) => Ok(arrival?),
-            Err(_) => Err(Fault(format!(
-                "nothing reached the application within {patience:?}"
-            ))),
+            Err(_) => {
+                let busy = self.journal.busy_since().map(|delivery| {
+                    format!("; it said busy to delivery {delivery} and has not said ready since")
+                });
+                Err(Fault(format!(
+                    "nothing reached the application within {patience:?}{}",
+                    busy.unwrap_or_default()
+                )))
+            }
         }
     }
 

@@ -64,7 +64,7 @@ impl Namespaces for Wrong {
 impl Subscriptions for Wrong {
     fn create_subscription(
         &self,
-        subscription: Subscription,
+        mut subscription: Subscription,
         start: Start,
     ) -> BoxFuture<'static, Result<Subscription, CreateSubscriptionError>> {
         let listed = now(self.inner.subscriptions()).unwrap_or_default();
@@ -72,6 +72,9 @@ impl Subscriptions for Wrong {
             && listed.iter().any(|other| other.name == subscription.name)
         {
             return Box::pin(async { Err(CreateSubscriptionError::Exists) });
+        }
+        if self.is(Fault::LosesSecrets) {
+            subscription.secrets = Secrets::default();
         }
         let start = match (self.fault, start) {
             (Fault::StartsANewestAtTheOldest, Start::Newest) => Start::Oldest,
