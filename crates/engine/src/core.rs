@@ -17,10 +17,9 @@ use crate::clock::Clock;
 use crate::committer::Committer;
 use crate::config::EngineConfig;
 use crate::filters::Filters;
-use crate::handle::{Prepared, Receipt};
 use crate::namespaces::{NamespaceMap, NamespaceState};
 use crate::pages::Pages;
-use crate::publish::{Publisher, unavailable};
+use crate::publish::{Prepared, Publisher, Receipt, unavailable};
 use crate::registry::Registry;
 use crate::transports::TransportMap;
 

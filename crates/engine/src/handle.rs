@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use photinus_contract::name::check_name;
 use photinus_contract::store::NamespaceInfo;
-use photinus_contract::transport::{HttpMount, Published};
+use photinus_contract::transport::HttpMount;
 use photinus_contract::{
-    CodedError, Data, DataId, Event, EventId, Message, MessageId, MessageInput, MessageKind,
-    Namespace, Record, Sequence, Subscription, SubscriptionId, Timestamp,
+    CodedError, Data, DataId, Event, EventId, MessageInput, MessageKind, Namespace, Record,
+    Sequence, Subscription, SubscriptionId,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::core::Core;
-use crate::namespaces::NamespaceState;
-use crate::publish::{Draft, unavailable};
+use crate::publish::{Prepared, Receipt, unavailable};
 use crate::subscribe::SubscriptionInput;
 use crate::values;
 
@@ -25,35 +24,6 @@ const LIST_RECORDS: usize = 64;
 #[derive(Clone)]
 pub struct Handle {
     core: Arc<Core>,
-}
-
-/// What was published.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Receipt {
-    /// The message as the answer to an unconfirmed publish shows it.
-    pub message: Message,
-    /// Its id, and the sequence of its last event.
-    pub published: Published,
-    /// When it was committed.
-    pub confirmed: Timestamp,
-    /// The record that was committed, with the message as it is stored.
-    pub record: Arc<Record>,
-}
-
-/// A message that was checked and has its id, and is published by [`Handle::commit`] or not at all. So whoever
-/// waits for what follows from it can wait before it is published.
-pub struct Prepared {
-    pub(crate) namespace: Arc<NamespaceState>,
-    pub(crate) message: Message,
-    pub(crate) draft: Draft,
-}
-
-impl Prepared {
-    /// The id of the message.
-    pub fn id(&self) -> MessageId {
-        self.message.header.id
-    }
 }
 
 /// What is left of the bytes that one list may hold.

@@ -36,5 +36,6 @@ mod values;
 pub use clock::{Clock, SystemClock};
 pub use config::EngineConfig;
 pub use engine::{Engine, Parts, StartError};
-pub use handle::{Handle, ListBudget, Prepared, Receipt};
+pub use handle::{Handle, ListBudget};
+pub use publish::{Prepared, Receipt};
 pub use subscribe::SubscriptionInput;

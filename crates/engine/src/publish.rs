@@ -6,6 +6,7 @@
 mod draft;
 mod group;
 mod json;
+mod prepared;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use photinus_contract::{
 
 pub(crate) use self::draft::Draft;
 use self::json::{escaped, normalised, sha256};
+pub use self::prepared::{Prepared, Receipt};
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::namespaces::NamespaceState;
