@@ -2,13 +2,11 @@
 //!
 //! Under load, during a start and during an orderly stop.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use photinus_e2e::{
-    ACK_STORED_WITHIN, Consumer, DeliveryLog, Dice, END, Habit, Kills, Ledger, LogCopy, Passes,
-    Publisher, Server, now, publish_end, wait_until,
-};
+use photinus_e2e::{ACK_STORED_WITHIN, DeliveryLog, Dice, Kills, Passes, Publisher, Server, now};
+
+use crate::under_load::Load;
 
 const ROUNDS: usize = 50;
 /// Within this time a server that was killed is ready again, on any machine.
@@ -16,49 +14,11 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 /// How far any machine may be behind before the test proves nothing.
 const SLACK_MAX: Duration = Duration::from_secs(10);
 
-/// Applications with all habits.
-pub(crate) const CONSUMERS: [Consumer; 6] = [
-    consumer("in-order", Habit::InOrder, None, 50, |_| true),
-    consumer("shuffled", Habit::Shuffled, None, 20, |_| true),
-    consumer("picky", Habit::Picky, Some("blue"), 10, is_blue),
-    consumer("blue", Habit::InOrder, Some("blue"), 0, is_blue),
-    consumer("batches", Habit::Batches, Some("red"), 10, |topic| {
-        topic.ends_with("-red") || topic == END
-    }),
-    consumer("replying", Habit::Replying, Some("question"), 5, |topic| {
-        topic.ends_with("-question") && !topic.starts_with("reply") || topic == END
-    }),
-];
-
-const fn consumer(
-    name: &'static str,
-    habit: Habit,
-    tag: Option<&'static str>,
-    read_ahead: usize,
-    matches: fn(&str) -> bool,
-) -> Consumer {
-    Consumer {
-        name,
-        habit,
-        tag,
-        read_ahead,
-        matches,
-    }
-}
-
-fn is_blue(topic: &str) -> bool {
-    topic.ends_with("-blue") || topic == END
-}
-
 #[test]
 fn fifty_kills_lose_nothing_and_repeat_little() {
     let mut dice = Dice::new();
     let mut server = Server::start();
-    let rest = server.rest();
-    let ids: Vec<String> = CONSUMERS
-        .iter()
-        .map(|consumer| consumer.subscribe(&rest))
-        .collect();
+    let mut load = Load::new(&server);
     let publishers = [
         Publisher::new(0, true),
         Publisher::new(1, true),
@@ -70,39 +30,19 @@ fn fifty_kills_lose_nothing_and_repeat_little() {
             ..Publisher::new(3, true)
         },
     ];
-
-    let (ledger, kills) = (Ledger::default(), Kills::default());
-    let stop = AtomicBool::new(false);
-    let place = server.whereabouts();
-    let mut log = LogCopy::default();
-    let mut offsets = Offsets::new(ids);
     let mut slowest_start = Duration::ZERO;
     let mut slowest_answer = Duration::ZERO;
     let began = now();
 
-    let passes: Vec<Passes> = std::thread::scope(|scope| {
-        let consumers = CONSUMERS.map(|consumer| {
-            let (place, kills, ledger, dice) = (&place, &kills, &ledger, dice.another());
-            scope.spawn(move || consumer.run(dice, place, kills, ledger))
-        });
-        let publishers = publishers.map(|publisher| {
-            let (place, stop, ledger) = (&place, &stop, &ledger);
-            scope.spawn(move || publisher.run(0, place, stop, ledger))
-        });
-
-        let _stop = StopAtTheEnd(&stop);
+    load.run(&mut server, publishers, &mut dice, |server, dice, seen| {
         for round in 0..ROUNDS {
             // Often longer than an acknowledgement may take to be stored, so that a life that stores none shows.
-            let moment = now() + Duration::from_micros(dice.between(50_000, 600_000));
-            let goal = ledger.stored() + 20;
-            wait_until("publishers to go on, and the moment of the kill", || {
-                ledger.stored() >= goal && now() >= moment
-            });
-            offsets.look(&server);
-            let slack = ACK_STORED_WITHIN + ledger.take_slowest();
+            seen.wait_for_the_moment(dice);
+            seen.offsets.look(server);
+            let slack = ACK_STORED_WITHIN + seen.ledger.take_slowest();
             slowest_answer = slowest_answer.max(slack - ACK_STORED_WITHIN);
             assert!(slack < SLACK_MAX, "an answer took {slack:?}");
-            kills.add(now(), slack);
+            seen.kills.add(now(), slack);
             if round % 5 == 4 {
                 server.stop_and_kill_after(Duration::from_micros(dice.between(0, 30_000)));
             } else {
@@ -116,106 +56,25 @@ fn fifty_kills_lose_nothing_and_repeat_little() {
             let starting = now();
             server.start_again();
             slowest_start = slowest_start.max(starting.elapsed());
-            offsets.look(&server);
-            log.read_on(&server.rest(), &ledger);
+            seen.offsets.look(server);
+            seen.log.read_on(&server.rest(), seen.ledger);
         }
-        let goal = ledger.stored() + 50;
-        wait_until("publishers to go on", || ledger.stored() >= goal);
-        stop.store(true, Ordering::SeqCst);
-        for publisher in publishers {
-            publisher.join().unwrap();
-        }
-        publish_end(&server.rest(), &ledger);
-        consumers
-            .into_iter()
-            .map(|consumer| consumer.join().unwrap())
-            .collect()
     });
 
-    let rest = server.rest();
-    log.read_on(&rest, &ledger);
-    log.assert_unchanged(&rest, usize::MAX);
-    log.assert_messages(&rest, &ledger, 100);
-    let (&end, _) = log
-        .events()
-        .iter()
-        .find(|(_, event)| event.topic == END)
-        .unwrap();
-    for passes in &passes {
-        passes.assert_complete(&log, end);
-    }
-    assert_replies(&log, end);
-    offsets.look(&server);
+    load.assert_kept(&server, 100);
     assert!(
         slowest_start < READY_WITHIN,
         "a start took {slowest_start:?}"
     );
     server.assert_running();
 
-    let (_, open) = ledger.unstored();
     println!(
-        "{ROUNDS} kills in {:?}: {} answered, {open} left open, {} events; slowest start {slowest_start:?}, slowest answer {slowest_answer:?}",
+        "{ROUNDS} kills in {:?}: {load}; slowest start {slowest_start:?}, slowest answer {slowest_answer:?}",
         began.elapsed(),
-        ledger.stored(),
-        log.events().len(),
     );
-    for (consumer, passes) in CONSUMERS.iter().zip(&passes) {
-        let (deliveries, repeats) = passes.counts();
-        println!(
-            "{}: {deliveries} deliveries, {repeats} of them repeats",
-            consumer.name
-        );
-        assert!(deliveries > repeats, "{} got nothing", consumer.name);
-    }
-}
-
-/// Each question before the end has exactly one reply, which names it.
-#[track_caller]
-pub(crate) fn assert_replies(log: &LogCopy, end: i64) {
-    let mut questions = 0;
-    for event in log.events().range(..end).map(|(_, event)| event) {
-        if event.topic.ends_with("-question") && !event.topic.starts_with("reply") {
-            questions += 1;
-            let reply = log.event(&format!("reply-{}", event.topic));
-            let reply = reply.unwrap_or_else(|| panic!("{} has no reply", event.topic));
-            assert_eq!(reply.answers.as_ref(), Some(&event.message));
-        }
-    }
-    assert!(questions > 0);
-    println!("{questions} questions have one reply each");
-}
-
-/// The stored offsets of the subscriptions: they never go back.
-pub(crate) struct Offsets(Vec<(String, i64)>);
-
-impl Offsets {
-    pub(crate) fn new(ids: Vec<String>) -> Self {
-        Self(ids.into_iter().map(|id| (id, -1)).collect())
-    }
-
-    #[track_caller]
-    pub(crate) fn look(&mut self, server: &Server) {
-        let rest = server.rest();
-        for (id, offset) in &mut self.0 {
-            let shown = rest.get(&format!("/api/v1/subscriptions/{id}?fetchstatus"));
-            let shown = shown.expect(200)["status"]["currentOffset"]
-                .as_i64()
-                .unwrap_or(0);
-            assert!(
-                shown >= *offset,
-                "the offset of {id} went from {offset} to {shown}"
-            );
-            *offset = shown;
-        }
-    }
-}
-
-/// Lets the publishers end when a failure ends the test before they were told to stop.
-pub(crate) struct StopAtTheEnd<'a>(pub(crate) &'a AtomicBool);
-
-impl Drop for StopAtTheEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
+    for (name, deliveries, repeats) in load.deliveries() {
+        println!("{name}: {deliveries} deliveries, {repeats} of them repeats");
+        assert!(deliveries > repeats, "{name} got nothing");
     }
 }
 

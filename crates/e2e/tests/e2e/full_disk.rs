@@ -7,8 +7,8 @@ use photinus_e2e::{
 };
 use serde_json::json;
 
-use crate::crashes::StopAtTheEnd;
 use crate::power_cut::assert_sound;
+use crate::under_load::StopAtTheEnd;
 
 /// The write-ahead file is begun anew every few messages, so that the disk fails at all its moments.
 const CONFIGURATION: &str = "[store.sqlite]\ncheckpoint_pages = 100\n";

@@ -35,3 +35,4 @@ mod socket_errors;
 mod stopped;
 mod subscriptions;
 mod takeover;
+mod under_load;

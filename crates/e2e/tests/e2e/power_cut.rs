@@ -4,17 +4,15 @@
 
 mod of_the_shim;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use photinus_e2e::{
-    ACK_STORED_WITHIN, Cut, DataDirectory, Dice, END, Kills, Ledger, LogCopy, Passes, Power,
-    Publisher, Server, StopSignal, now, publish_end, wait_until,
+    ACK_STORED_WITHIN, Cut, DataDirectory, Dice, Power, Publisher, Server, StopSignal, now,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::crashes::{CONSUMERS, Offsets, StopAtTheEnd, assert_replies};
+use crate::under_load::Load;
 
 const ROUNDS: usize = 20;
 /// So small a write-ahead file is brought into the database many times a second.
@@ -30,11 +28,7 @@ fn twenty_power_cuts_lose_nothing_that_was_answered() {
     power.slow_syncs(SYNC_MICROS);
     let launch = power.launch().configuration(CONFIGURATION);
     let mut server = Server::start_as(data.clone(), "127.0.0.1:0", launch);
-    let rest = server.rest();
-    let ids: Vec<String> = CONSUMERS
-        .iter()
-        .map(|consumer| consumer.subscribe(&rest))
-        .collect();
+    let mut load = Load::new(&server);
     let publishers = [
         Publisher::new(0, true),
         Publisher::new(1, false),
@@ -50,51 +44,33 @@ fn twenty_power_cuts_lose_nothing_that_was_answered() {
             ..Publisher::new(3, true)
         },
     ];
-    let (ledger, kills) = (Ledger::default(), Kills::default());
-    let stop = AtomicBool::new(false);
-    let place = server.whereabouts();
-    let mut log = LogCopy::default();
-    let mut offsets = Offsets::new(ids);
     let mut made = Made::default();
     let mut cuts_with_losses = 0;
     let began = now();
 
-    let passes: Vec<Passes> = std::thread::scope(|scope| {
-        let consumers = CONSUMERS.map(|consumer| {
-            let (place, kills, ledger, dice) = (&place, &kills, &ledger, dice.another());
-            scope.spawn(move || consumer.run(dice, place, kills, ledger))
-        });
-        let publishers = publishers.map(|publisher| {
-            let (place, stop, ledger) = (&place, &stop, &ledger);
-            scope.spawn(move || publisher.run(0, place, stop, ledger))
-        });
-        let _stop = StopAtTheEnd(&stop);
+    load.run(&mut server, publishers, &mut dice, |server, dice, seen| {
         for round in 0..ROUNDS {
-            let moment = now() + Duration::from_micros(dice.between(50_000, 600_000));
-            let goal = ledger.stored() + 20;
-            wait_until("publishers to go on, and the moment of the cut", || {
-                ledger.stored() >= goal && now() >= moment
-            });
-            offsets.look(&server);
-            log.read_on(&server.rest(), &ledger);
-            let slack = ACK_STORED_WITHIN + ledger.take_slowest();
+            seen.wait_for_the_moment(dice);
+            seen.offsets.look(server);
+            seen.log.read_on(&server.rest(), seen.ledger);
+            let slack = ACK_STORED_WITHIN + seen.ledger.take_slowest();
             match round % 4 {
                 // Right after an answer, of each kind of thing that is stored.
                 0 | 1 => {
-                    made.make_one(&server, round, (round / 4) % 3);
-                    kills.add(now(), slack);
+                    made.make_one(server, round, (round / 4) % 3);
+                    seen.kills.add(now(), slack);
                     server.kill();
                 }
                 // After all was closed.
                 2 if round % 8 == 2 => {
-                    kills.add(now(), slack);
+                    seen.kills.add(now(), slack);
                     server.stop(StopSignal::Term);
                 }
                 _ => {
                     for kind in 0..3 {
-                        made.make_one(&server, round, kind);
+                        made.make_one(server, round, kind);
                     }
-                    kills.add(now(), slack);
+                    seen.kills.add(now(), slack);
                     server.kill();
                 }
             }
@@ -102,44 +78,26 @@ fn twenty_power_cuts_lose_nothing_that_was_answered() {
                 0 => Cut::Nothing,
                 _ => Cut::SomeBlocks,
             };
-            cuts_with_losses += usize::from(power.cut(cut, &mut dice) > 0);
+            cuts_with_losses += usize::from(power.cut(cut, dice) > 0);
             assert_sound(&data);
             if round % 5 == 4 {
                 // It fails again, in the middle of the start.
                 server.start_and_kill_after(Duration::from_micros(dice.between(0, 60_000)));
-                power.cut(Cut::SomeBlocks, &mut dice);
+                power.cut(Cut::SomeBlocks, dice);
                 assert_sound(&data);
             }
             server.start_again();
             let rest = server.rest();
-            offsets.look(&server);
-            log.assert_unchanged(&rest, 1_000);
-            log.read_on(&rest, &ledger);
-            log.assert_messages(&rest, &ledger, 25);
-            made.assert_there(&server, 4);
+            seen.offsets.look(server);
+            seen.log.assert_unchanged(&rest, 1_000);
+            seen.log.read_on(&rest, seen.ledger);
+            seen.log.assert_messages(&rest, seen.ledger, 25);
+            made.assert_there(server, 4);
         }
-        let goal = ledger.stored() + 50;
-        wait_until("publishers to go on", || ledger.stored() >= goal);
-        stop.store(true, Ordering::SeqCst);
-        for publisher in publishers {
-            publisher.join().unwrap();
-        }
-        publish_end(&server.rest(), &ledger);
-        let consumers = consumers.into_iter();
-        consumers.map(|consumer| consumer.join().unwrap()).collect()
     });
 
-    let rest = server.rest();
-    log.read_on(&rest, &ledger);
-    log.assert_unchanged(&rest, usize::MAX);
-    log.assert_messages(&rest, &ledger, 1_500);
+    load.assert_kept(&server, 1_500);
     made.assert_there(&server, usize::MAX);
-    let mut events = log.events().iter();
-    let (&end, _) = events.find(|(_, event)| event.topic == END).unwrap();
-    for passes in &passes {
-        passes.assert_complete(&log, end);
-    }
-    assert_replies(&log, end);
     server.assert_running();
 
     let counts = power.counts();
@@ -152,19 +110,12 @@ fn twenty_power_cuts_lose_nothing_that_was_answered() {
         "the server does not sync, or the shim does not see it: {counts:?}"
     );
     assert!(cuts_with_losses > 0, "no cut had anything to lose");
-    let (_, open) = ledger.unstored();
     println!(
-        "{ROUNDS} power cuts in {:?}: {} answered, {open} left open, {} events; {cuts_with_losses} cuts had something unsynced; {counts:?}",
+        "{ROUNDS} power cuts in {:?}: {load}; {cuts_with_losses} cuts had something unsynced; {counts:?}",
         began.elapsed(),
-        ledger.stored(),
-        log.events().len()
     );
-    for (consumer, passes) in CONSUMERS.iter().zip(&passes) {
-        let (deliveries, repeats) = passes.counts();
-        println!(
-            "{}: {deliveries} deliveries, {repeats} of them repeats",
-            consumer.name
-        );
+    for (name, deliveries, repeats) in load.deliveries() {
+        println!("{name}: {deliveries} deliveries, {repeats} of them repeats");
     }
 }
 
