@@ -169,7 +169,9 @@ impl Registry {
     /// today is hidden, also where it was none when it was stored.
     pub(crate) fn transport_started(&self, transport: &'static str) {
         let mut state = self.lock();
-        if let Some(running) = self.transports.get(transport) {
+        if let Some(running) = self.transports.get(transport)
+            && !running.secret_places().is_empty()
+        {
             let stored = state.subscriptions.values_mut();
             stored
                 .filter(|stored| *stored.subscription.transport == *transport)

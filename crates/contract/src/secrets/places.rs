@@ -95,6 +95,11 @@ impl SecretPlaces {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// These, and those of what is stored: it is behind its masks, whatever the schema says today.
     pub fn and_those_of(&self, stored: &Secrets) -> Self {
         let mut places = self.places.clone();
