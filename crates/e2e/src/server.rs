@@ -72,6 +72,39 @@ impl Whereabouts {
     }
 }
 
+/// What a server writes to standard error, in all its lives.
+#[derive(Clone, Default)]
+struct Log {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    /// One for each pipe that is still read. A process ends before its last words are read.
+    readers: Arc<()>,
+}
+
+impl Log {
+    fn read(&self, mut pipe: impl Read + Send + 'static) {
+        let (bytes, reader) = (self.bytes.clone(), self.readers.clone());
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(length @ 1..) = pipe.read(&mut chunk) {
+                let mut bytes = bytes.lock().expect(NOT_POISONED);
+                bytes.extend_from_slice(&chunk[..length]);
+            }
+            drop(reader);
+        });
+    }
+
+    #[track_caller]
+    fn wait_for_the_end(&self) {
+        wait_until("the log to be read to its end", || {
+            Arc::strong_count(&self.readers) == 1
+        });
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().expect(NOT_POISONED)).into_owned()
+    }
+}
+
 const NOT_POISONED: &str = "no thread panics while it holds this";
 
 /// The real server on a data directory, running or not. It is killed when this goes out of scope, and what
@@ -82,7 +115,7 @@ pub struct Server {
     launch: Launch,
     running: Option<Running>,
     whereabouts: Whereabouts,
-    log: Arc<Mutex<Vec<u8>>>,
+    log: Log,
 }
 
 struct Running {
@@ -120,7 +153,7 @@ impl Server {
             launch,
             running: None,
             whereabouts: Whereabouts::default(),
-            log: Arc::default(),
+            log: Log::default(),
         }
     }
 
@@ -191,7 +224,7 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        keep_log(child.stderr.take().expect("piped"), self.log.clone());
+        self.log.read(child.stderr.take().expect("piped"));
         child
     }
 
@@ -344,10 +377,13 @@ impl Server {
         self.data.path().to_owned()
     }
 
-    /// What it logged so far, over all its lives.
+    /// What it logged so far, over all its lives; to its last word, if it has ended.
+    #[track_caller]
     pub fn log(&self) -> String {
-        let log = self.log.lock().expect(NOT_POISONED);
-        String::from_utf8_lossy(&log).into_owned()
+        if self.running.is_none() {
+            self.log.wait_for_the_end();
+        }
+        self.log.text()
     }
 }
 
@@ -358,7 +394,7 @@ impl Drop for Server {
             let _ = running.child.wait();
         }
         if std::thread::panicking() {
-            eprintln!("── what the server logged\n{}──", self.log());
+            eprintln!("── what the server logged\n{}──", self.log.text());
         }
     }
 }
@@ -389,15 +425,4 @@ fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     receiver
-}
-
-fn keep_log(mut pipe: impl Read + Send + 'static, log: Arc<Mutex<Vec<u8>>>) {
-    std::thread::spawn(move || {
-        let mut chunk = [0; 4096];
-        while let Ok(length @ 1..) = pipe.read(&mut chunk) {
-            log.lock()
-                .expect(NOT_POISONED)
-                .extend_from_slice(&chunk[..length]);
-        }
-    });
 }
