@@ -41,6 +41,16 @@ pub struct ApiConfig {
     /// Most requests that wait for a reply at once (`messages/requestreply`). One more is refused.
     #[schemars(range(min = 1))]
     pub replies_awaited_max: usize,
+    /// Most uploads of many messages at once (`messages/bulk`). One more is refused.
+    #[schemars(range(min = 1))]
+    pub bulk_uploads_max: usize,
+    /// Most answers of one upload that wait for a client which does not read yet, at 24 bytes each. A client that
+    /// still reads nothing then has its upload ended.
+    #[schemars(range(min = 1))]
+    pub bulk_pending_max: usize,
+    /// How long an upload goes on whose client sends nothing and reads nothing, such as `2m`.
+    #[schemars(with = "String")]
+    pub bulk_idle_max: DurationText,
     /// How long a request may take if it has no `Request-Timeout` header, such as `2m`.
     #[schemars(with = "String")]
     pub request_timeout: DurationText,
@@ -59,6 +69,9 @@ impl Default for ApiConfig {
             body_bytes_max: 4 << 20,
             reads_max: 32,
             replies_awaited_max: 10_000,
+            bulk_uploads_max: 16,
+            bulk_pending_max: 1_000_000,
+            bulk_idle_max: constant("2m"),
             request_timeout: constant("2m"),
             request_timeout_max: constant("10m"),
         }
@@ -73,12 +86,15 @@ impl ApiConfig {
             ("body_bytes_max", self.body_bytes_max),
             ("reads_max", self.reads_max),
             ("replies_awaited_max", self.replies_awaited_max),
+            ("bulk_uploads_max", self.bulk_uploads_max),
+            ("bulk_pending_max", self.bulk_pending_max),
         ] {
             if value == 0 {
                 return Err(format!("{key}: must be at least 1"));
             }
         }
         for (key, value) in [
+            ("bulk_idle_max", &self.bulk_idle_max),
             ("request_timeout", &self.request_timeout),
             ("request_timeout_max", &self.request_timeout_max),
         ] {

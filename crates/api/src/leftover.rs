@@ -21,6 +21,10 @@ const LEFTOVER_BYTES_MAX: usize = 64 << 10;
 /// How long they may take.
 const LEFTOVER_WAIT: Duration = Duration::from_secs(1);
 
+/// An extension of answers: the body is read on while the answer is on its way, by whoever gives the answer.
+#[derive(Clone, Copy)]
+pub(crate) struct ReadOn;
+
 /// The body of a request, wherever its reader has got to. `None`: there is none, or nobody may read it for
 /// nothing.
 pub(crate) struct Leftover {
@@ -57,6 +61,9 @@ impl Leftover {
         let Some(body) = self.body else { return };
         // Here the connection goes on as another protocol.
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return;
+        }
+        if response.extensions().get::<ReadOn>().is_some() {
             return;
         }
         let left = size_left(&body);
@@ -200,6 +207,17 @@ mod tests {
             leftover.settle(&mut response).await;
             assert!(response.headers().is_empty());
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_read_on_is_left_to_its_reader() {
+        let (request, leftover) = Leftover::of(post(Body::from(vec![7; 100_000])));
+        let mut response = Response::default();
+        response.extensions_mut().insert(ReadOn);
+        leftover.settle(&mut response).await;
+        assert!(response.headers().is_empty());
+        let read = request.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(read.len(), 100_000);
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ mod config;
 mod deadline;
 mod departure;
 mod errors;
+mod lasting;
 mod paging;
 mod params;
 mod percent;
@@ -32,11 +33,13 @@ mod reads;
 mod replies;
 mod waiter;
 
+mod bulk;
 mod data;
 mod events;
 mod messages;
 mod mounts;
 mod namespaces;
+mod one_of_many;
 mod status;
 mod subscriptions;
 
@@ -51,6 +54,7 @@ use tokio::sync::Semaphore;
 pub use crate::config::ApiConfig;
 pub use crate::departure::Departure;
 use crate::front::Front;
+pub use crate::lasting::Lasting;
 use crate::mounts::Mounts;
 use crate::waiter::Waiter;
 
@@ -64,24 +68,28 @@ pub(crate) struct App {
     reads: Arc<Semaphore>,
     /// Who waits for the reply to a message.
     waiter: Waiter,
+    /// A permit for each upload that may go on at once.
+    uploads: Arc<Semaphore>,
 }
 
 /// All that is served on the API's port. To be called when the transports run, because what they mount is
 /// asked for once. With `listeners` it hears of replies; when they are closed, whoever waits for one is told that
 /// the server stops.
 ///
-/// Extensions of a request are used if they are there: the peer's [`std::net::SocketAddr`], its [`Departure`], and
-/// hyper's upgrade, for what the transports mount.
+/// Extensions of a request are used if they are there: the peer's [`std::net::SocketAddr`], its [`Departure`], what
+/// [`Lasting`] work needs, and hyper's upgrade, for what the transports mount.
 pub fn router(handle: Handle, listeners: Listeners, config: ApiConfig) -> Router {
     let mounts = Mounts::new(handle.http_mounts());
     let reads = config.reads_max.min(Semaphore::MAX_PERMITS);
     let waiter = Waiter::new(listeners, config.replies_awaited_max);
+    let uploads = config.bulk_uploads_max.min(Semaphore::MAX_PERMITS);
     let app = App {
         handle,
         waiter,
         config: Arc::new(config),
         mounts: Arc::new(mounts),
         reads: Arc::new(Semaphore::new(reads)),
+        uploads: Arc::new(Semaphore::new(uploads)),
     };
     let front = Arc::new(Front::new(&app.config));
     let routes = routes::routes(app);

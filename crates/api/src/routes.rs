@@ -7,7 +7,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use crate::errors::not_found;
-use crate::{App, data, deadline, events, messages, namespaces, reads, status, subscriptions};
+use crate::{
+    App, bulk, data, deadline, events, messages, namespaces, reads, status, subscriptions,
+};
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
 const NAMESPACED: [&str; 2] = ["/api/v1/namespaces/{ns}", "/api/v1"];
@@ -31,7 +33,7 @@ pub(crate) fn routes(app: App) -> Router {
         .with_state(app)
 }
 
-fn namespaced() -> [(&'static str, MethodRouter<App>); 6] {
+fn namespaced() -> [(&'static str, MethodRouter<App>); 7] {
     [
         ("status", get(status::namespace)),
         (
@@ -45,6 +47,7 @@ fn namespaced() -> [(&'static str, MethodRouter<App>); 6] {
             get(subscriptions::one).delete(subscriptions::delete),
         ),
         ("messages/broadcast", post(messages::broadcast)),
+        ("messages/bulk", post(bulk::publish)),
         ("messages/private", post(messages::private)),
         ("messages/requestreply", post(messages::request_reply)),
     ]

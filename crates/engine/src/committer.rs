@@ -4,7 +4,9 @@
 //! a commit is shared by hundreds, and alone a publish waits for nothing but its own.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use photinus_contract::record::{NewRecord, ReplyKey};
 use photinus_contract::store::{AppendError, Appended, Store, StoreError, StoreErrorKind};
@@ -62,14 +64,15 @@ impl Committer {
         }
     }
 
-    /// Commits a draft and returns its record. Waits while too much is queued; once queued, it is committed
-    /// whether or not anybody waits.
-    pub(crate) async fn append(
+    /// Queues a draft, and returns what tells when it is committed. Waits while too much is queued; once queued, it
+    /// is committed whether or not anybody waits. Who queues one draft after the other has them in the log in that
+    /// order.
+    pub(crate) async fn enqueue(
         &self,
         namespace: Arc<NamespaceState>,
         draft: Draft,
         reply: Option<ReplyKey>,
-    ) -> Result<Arc<Record>, AppendError> {
+    ) -> Result<Queued, AppendError> {
         let bytes = u32::try_from(draft.size().clamp(1, self.bytes_max)).unwrap_or(u32::MAX);
         let _bytes = self.bytes.clone().acquire_many_owned(bytes).await.ok();
         let (answer, answered) = oneshot::channel();
@@ -81,7 +84,29 @@ impl Committer {
             _bytes,
         };
         self.queue.send(job).await.map_err(|_| stopping())?;
-        answered.await.map_err(|_| stopping())?
+        Ok(Queued(answered))
+    }
+
+    /// Commits a draft and returns its record.
+    pub(crate) async fn append(
+        &self,
+        namespace: Arc<NamespaceState>,
+        draft: Draft,
+        reply: Option<ReplyKey>,
+    ) -> Result<Arc<Record>, AppendError> {
+        self.enqueue(namespace, draft, reply).await?.await
+    }
+}
+
+/// A draft that waits for its commit. Resolves when it is committed or refused; dropping it takes nothing back.
+pub(crate) struct Queued(oneshot::Receiver<Result<Arc<Record>, AppendError>>);
+
+impl Future for Queued {
+    type Output = Result<Arc<Record>, AppendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answered = std::task::ready!(Pin::new(&mut self.0).poll(context));
+        Poll::Ready(answered.map_err(|_| stopping()).flatten())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::config::EngineConfig;
 use crate::filters::Filters;
 use crate::namespaces::{NamespaceMap, NamespaceState};
 use crate::pages::Pages;
-use crate::publish::{Prepared, Publisher, Receipt, unavailable};
+use crate::publish::{Pending, Prepared, Publisher, Receipt, refused, unavailable};
 use crate::registry::Registry;
 use crate::transports::TransportMap;
 
@@ -87,16 +87,21 @@ impl Core {
                 message,
                 record,
             }),
-            Err(AppendError::DuplicateKey { holder }) => {
-                let key = message.idempotency_key.unwrap_or_default();
-                Err(CodedError::new(
-                    "FF10430",
-                    409,
-                    format!("Idempotency key '{key}' already used for message '{holder}'"),
-                ))
-            }
-            Err(AppendError::Store(error)) => Err(unavailable(error)),
-            Err(other) => Err(CodedError::internal(other.to_string())),
+            Err(error) => Err(refused(error, message.idempotency_key)),
+        }
+    }
+
+    /// Queues what was prepared for its commit.
+    pub(crate) async fn enqueue(&self, prepared: Prepared) -> Result<Pending, CodedError> {
+        let Prepared {
+            namespace,
+            message,
+            draft,
+        } = prepared;
+        let key = message.idempotency_key;
+        match self.committer.enqueue(namespace, draft, None).await {
+            Ok(queued) => Ok(Pending::new(queued, key)),
+            Err(error) => Err(refused(error, key)),
         }
     }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::core::Core;
-use crate::publish::{Prepared, Receipt, unavailable};
+use crate::publish::{Pending, Prepared, Receipt, unavailable};
 use crate::subscribe::SubscriptionInput;
 use crate::values;
 
@@ -165,6 +165,13 @@ impl Handle {
     /// Publishes a prepared message: resolves when it is committed. Dropping the future does not take it back.
     pub async fn commit(&self, prepared: Prepared) -> Result<Receipt, CodedError> {
         self.core.commit(prepared).await
+    }
+
+    /// Queues a prepared message for its commit, and returns what tells when it is committed. Waits while too much
+    /// is queued. Who queues one message after the other has their events in the log in that order; once this has
+    /// resolved, the message is committed whether or not anybody waits for it.
+    pub async fn enqueue(&self, prepared: Prepared) -> Result<Pending, CodedError> {
+        self.core.enqueue(prepared).await
     }
 
     /// Events of a namespace, newest first.

@@ -37,5 +37,5 @@ pub use clock::{Clock, SystemClock};
 pub use config::EngineConfig;
 pub use engine::{Engine, Parts, StartError};
 pub use handle::{Handle, ListBudget};
-pub use publish::{Prepared, Receipt};
+pub use publish::{Pending, Prepared, Receipt};
 pub use subscribe::SubscriptionInput;

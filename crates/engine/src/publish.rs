@@ -22,7 +22,8 @@ use photinus_contract::{
 
 pub(crate) use self::draft::Draft;
 use self::json::{escaped, normalised, sha256};
-pub use self::prepared::{Prepared, Receipt};
+pub(crate) use self::prepared::refused;
+pub use self::prepared::{Pending, Prepared, Receipt};
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::namespaces::NamespaceState;

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use photinus_api::Departure;
+use photinus_api::{Departure, Lasting};
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -188,10 +188,14 @@ impl Connection {
         let watched = Arc::downgrade(&stream);
         let (left, is_upgraded) = (stream.clone(), upgraded.clone());
         let departure = Departure::new(move || Box::pin(gone(watched.upgrade())));
+        let serving = &self.serving;
+        let (stop, tasks) = (serving.stop.clone(), serving.connections.clone());
+        let lasting = Lasting::new(stop, tasks, upgraded.patient());
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(departure.clone());
+            request.extensions_mut().insert(lasting.clone());
             let answer = router.clone().oneshot(request);
             let upgraded = noted.clone();
             async move {

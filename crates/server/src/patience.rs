@@ -20,9 +20,10 @@ use tokio::time::Sleep;
 /// How long a client may take nothing of an answer.
 const STALL_MAX: Duration = Duration::from_secs(10);
 
-/// Says that a connection has become one of another protocol.
+/// Says that a connection has become one of another protocol, or that for the time being its client may take nothing
+/// for as long as it likes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Upgraded(Arc<AtomicBool>);
+pub(crate) struct Upgraded(Arc<AtomicBool>, Arc<AtomicBool>);
 
 impl Upgraded {
     pub(crate) fn set(&self) {
@@ -31,6 +32,15 @@ impl Upgraded {
 
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Set while whoever answers has a rule of its own.
+    pub(crate) fn patient(&self) -> Arc<AtomicBool> {
+        self.1.clone()
+    }
+
+    fn has_own_rule(&self) -> bool {
+        self.is_set() || self.1.load(Ordering::Relaxed)
     }
 }
 
@@ -56,7 +66,7 @@ impl PatientStream {
         context: &mut Context<'_>,
         write: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if write.is_ready() || self.upgraded.0.load(Ordering::Relaxed) {
+        if write.is_ready() || self.upgraded.has_own_rule() {
             self.stalled = None;
             return write;
         }
@@ -192,6 +202,22 @@ mod tests {
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_client_is_given_up_only_when_no_other_rule_holds() {
+        let (_client, server) = pair().await;
+        let upgraded = Upgraded::default();
+        let patient = upgraded.patient();
+        patient.store(true, Ordering::Relaxed);
+        let mut server = PatientStream::new(Arc::new(server), upgraded);
+        let piece = vec![0; 64 << 20];
+        let mut writing = Box::pin(server.write_all(&piece));
+        tokio::time::pause();
+        let waited = tokio::time::timeout(STALL_MAX * 10, &mut writing).await;
+        assert!(waited.is_err());
+        patient.store(false, Ordering::Relaxed);
+        assert_eq!(writing.await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]

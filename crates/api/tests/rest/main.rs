@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod api;
+mod bulk;
 
 mod http_rules;
 mod listeners;

@@ -1,11 +1,15 @@
 //! What is a message before and after its commit?
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
+use photinus_contract::store::AppendError;
 use photinus_contract::transport::Published;
-use photinus_contract::{Message, MessageId, Record, Timestamp};
+use photinus_contract::{CodedError, Message, MessageId, Record, Timestamp};
 
-use super::Draft;
+use super::{Draft, unavailable};
+use crate::committer::Queued;
 use crate::namespaces::NamespaceState;
 
 /// What was published.
@@ -34,5 +38,46 @@ impl Prepared {
     /// The id of the message.
     pub fn id(&self) -> MessageId {
         self.message.header.id
+    }
+}
+
+/// A message on its way into the log. Resolves when it is committed or refused, as
+/// [`Handle::commit`](crate::Handle::commit) does. Dropping it takes nothing back.
+#[must_use = "the message may be refused"]
+pub struct Pending {
+    queued: Queued,
+    key: Option<String>,
+}
+
+impl Pending {
+    pub(crate) fn new(queued: Queued, key: Option<String>) -> Self {
+        Self { queued, key }
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Published, CodedError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(Pin::new(&mut self.queued).poll(context)) {
+            Ok(record) => Ok(Published::new(record.content.id, record.last)),
+            Err(error) => Err(refused(error, self.key.take())),
+        })
+    }
+}
+
+/// What the publisher of a message with this key is told when it was not appended.
+pub(crate) fn refused(error: AppendError, key: Option<String>) -> CodedError {
+    match error {
+        AppendError::DuplicateKey { holder } => {
+            let key = key.unwrap_or_default();
+            CodedError::new(
+                "FF10430",
+                409,
+                format!("Idempotency key '{key}' already used for message '{holder}'"),
+            )
+        }
+        AppendError::Store(error) => unavailable(error),
+        other => CodedError::internal(other.to_string()),
     }
 }

@@ -1,0 +1,333 @@
+//! How does an upload get into the log, in order and fast?
+//!
+//! ```text
+//!   body ─▶ lines ─▶ batch ─▶ task: read, check, hash ─▶ enqueue, in order ─▶ Committer
+//!             ▲      batch ─▶ task ────────┘                   │ pending
+//!             │      (several at once)                         ▼
+//!             └──────────── room for answers ◀──── answers ◀─ collect, in order
+//! ```
+//!
+//! Nothing here waits for the connection to take answers, up to the bound on answers that wait.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use futures_util::FutureExt;
+use http_body_util::BodyExt;
+use photinus_contract::{CodedError, Namespace};
+use photinus_engine::{Handle, Pending, Prepared};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{timeout, timeout_at};
+
+use super::answers::{Answers, Room};
+use super::ending::Ending;
+use super::lines::{Line, Lines};
+use crate::config::ApiConfig;
+use crate::lasting::Lasting;
+use crate::one_of_many;
+
+/// Most lines of one upload that are taken and not committed: some groups of the committer, so that it has the next
+/// one while it commits one, and what others publish does not wait behind a long queue.
+const LINES_IN_FLIGHT_MAX: usize = 4_000;
+/// Most lines that one task prepares.
+const BATCH_LINES_MAX: usize = 128;
+/// About how many bytes of lines one task prepares; one line always fits.
+const BATCH_BYTES: usize = 128 << 10;
+/// Most batches that are prepared at once, or wait for those before them.
+const BATCHES_MAX: usize = 8;
+/// How long a client that is too far behind may take no answer.
+const BEHIND_MAX: Duration = Duration::from_secs(1);
+/// For how long nothing may come of what is read for nothing, after the upload has ended.
+const DISCARD_IDLE_MAX: Duration = Duration::from_secs(2);
+/// How long that goes on when the server stops.
+const DISCARD_STOPPING_MAX: Duration = Duration::from_secs(2);
+
+/// An upload that runs.
+pub(crate) struct Upload {
+    pub(crate) handle: Handle,
+    pub(crate) config: Arc<ApiConfig>,
+    pub(crate) namespace: Namespace,
+    pub(crate) lasting: Lasting,
+    pub(crate) answers: Arc<Answers>,
+}
+
+/// Lines that one task prepares, or has prepared.
+struct Batch {
+    numbers: Vec<u64>,
+    prepared: JoinHandle<Vec<Result<Prepared, CodedError>>>,
+}
+
+/// A line that was taken: its number, and what becomes of it.
+type Taken = (u64, Result<Pending, CodedError>);
+
+/// How far the upload is, for those who work on it.
+struct Progress {
+    /// Lines that may still be in flight.
+    in_flight: Semaphore,
+    /// The last line that was taken.
+    taken: AtomicU64,
+    /// The first line that the server could not take; 0 if there is none.
+    failed: AtomicU64,
+}
+
+impl Progress {
+    /// Notes that the server could not take a line.
+    fn fail(&self, line: u64) {
+        let first = |failed| (failed == 0 || line < failed).then_some(line);
+        let _ = self
+            .failed
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, first);
+    }
+
+    fn failed(&self) -> Option<u64> {
+        Some(self.failed.load(Ordering::Acquire)).filter(|line| *line != 0)
+    }
+}
+
+impl Upload {
+    /// Takes all lines and answers them. `begun` was read of the body already.
+    pub(crate) async fn run(self, begun: Option<Bytes>, mut body: Body) {
+        let patience = self.lasting.patience();
+        let progress = Progress {
+            in_flight: Semaphore::new(LINES_IN_FLIGHT_MAX),
+            taken: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        };
+        let (batches, prepared) = mpsc::channel(BATCHES_MAX);
+        let (queued, pending) = mpsc::channel(LINES_IN_FLIGHT_MAX);
+        let reading = async {
+            let ending = tokio::select! {
+                biased;
+                () = self.lasting.stop().cancelled() => Ending::Stopping,
+                () = self.answers.gone().cancelled() => Ending::Gone,
+                ending = self.read(begun, &mut body, &progress, &batches) => ending,
+            };
+            drop(batches);
+            ending
+        };
+        let (mut ending, (), ()) = tokio::join!(
+            reading,
+            self.queue(prepared, queued, &progress),
+            self.collect(pending, &progress),
+        );
+        let taken = progress.taken.load(Ordering::Acquire);
+        if let Some(line) = progress.failed() {
+            ending = Ending::Failed(line);
+        }
+        tracing::debug!(namespace = %self.namespace, taken, ?ending, "an upload ended");
+        if let Some(line) = ending.line(taken, &self.config) {
+            self.answers.end(line);
+            // A client that writes all before it reads anything still has to get there.
+            match ending {
+                Ending::Stopping => {
+                    let _ = timeout(DISCARD_STOPPING_MAX, discard(&mut body)).await;
+                }
+                Ending::Behind | Ending::Failed(_) => discard(&mut body).await,
+                _ => {}
+            }
+        }
+        drop(patience);
+        self.answers.close();
+    }
+
+    /// Takes lines until there are no more, or it has to stop.
+    async fn read(
+        &self,
+        begun: Option<Bytes>,
+        body: &mut Body,
+        progress: &Progress,
+        batches: &mpsc::Sender<Batch>,
+    ) -> Ending {
+        let mut lines = Lines::new(self.config.body_bytes_max);
+        let mut batch = VecDeque::new();
+        lines.push(begun.unwrap_or_default());
+        loop {
+            let mut bytes = 0;
+            while batch.len() < BATCH_LINES_MAX
+                && bytes < BATCH_BYTES
+                && let Some(line) = lines.next()
+            {
+                bytes += line.text.as_ref().map_or(0, Bytes::len);
+                batch.push_back(line);
+            }
+            if batch.is_empty() {
+                progress.taken.store(lines.number(), Ordering::Release);
+                match self.more(body).await {
+                    Ok(Some(bytes)) => lines.push(bytes),
+                    Ok(None) => {
+                        let last = lines.last();
+                        let is_over = last.is_none();
+                        progress
+                            .taken
+                            .store(lines.number() - u64::from(!is_over), Ordering::Release);
+                        batch.extend(last);
+                        if let Err(ending) = self.take(&mut batch, progress, batches).await {
+                            return ending;
+                        }
+                        return Ending::Complete;
+                    }
+                    Err(ending) => return ending,
+                }
+            } else if let Err(ending) = self.take(&mut batch, progress, batches).await {
+                return ending;
+            }
+        }
+    }
+
+    /// More of the body, or nothing at its end.
+    async fn more(&self, body: &mut Body) -> Result<Option<Bytes>, Ending> {
+        let idle_max = self.config.bulk_idle_max.value();
+        let begun = tokio::time::Instant::now();
+        let mut frame = pin!(body.frame());
+        loop {
+            let last = begun.max(self.answers.taken_at());
+            match timeout_at(last + idle_max, frame.as_mut()).await {
+                Ok(None) => return Ok(None),
+                // Trailers say nothing.
+                Ok(Some(Ok(frame))) => return Ok(Some(frame.into_data().unwrap_or_default())),
+                Ok(Some(Err(error))) => return Err(Ending::Broken(error.to_string())),
+                Err(_) if self.answers.taken_at() > last => {}
+                Err(_) => return Err(Ending::Idle),
+            }
+        }
+    }
+
+    /// Gives lines on, when there is room for them and for their answers.
+    async fn take(
+        &self,
+        lines: &mut VecDeque<Line>,
+        progress: &Progress,
+        batches: &mpsc::Sender<Batch>,
+    ) -> Result<(), Ending> {
+        while !lines.is_empty() {
+            let room = self.room(lines.len()).await?;
+            let place = batches.reserve().await;
+            let permits = progress.in_flight.acquire_many(room as u32).await;
+            let (Ok(place), Ok(permits)) = (place, permits) else {
+                return Err(Ending::Gone);
+            };
+            if let Some(line) = progress.failed() {
+                return Err(Ending::Failed(line));
+            }
+            // From here on nothing is awaited: these lines are taken.
+            permits.forget();
+            self.answers.expect(room);
+            let batch: Vec<Line> = lines.drain(..room).collect();
+            let numbers: Vec<u64> = batch.iter().map(|line| line.number).collect();
+            if let Some(last) = numbers.last() {
+                progress.taken.store(*last, Ordering::Release);
+            }
+            let prepared = self.lasting.spawn(prepare(
+                self.handle.clone(),
+                self.namespace.clone(),
+                self.config.body_bytes_max,
+                batch,
+            ));
+            place.send(Batch { numbers, prepared });
+        }
+        Ok(())
+    }
+
+    /// For how many of these lines there is room.
+    async fn room(&self, wanted: usize) -> Result<usize, Ending> {
+        loop {
+            match self.answers.room() {
+                Room::For(room) => return Ok(room.min(wanted)),
+                Room::Later => self.answers.changed().await,
+                Room::Full => timeout(BEHIND_MAX, self.answers.changed())
+                    .await
+                    .map_err(|_| Ending::Behind)?,
+            }
+        }
+    }
+
+    /// Gives prepared lines to the committer, one after the other.
+    async fn queue(
+        &self,
+        mut batches: mpsc::Receiver<Batch>,
+        queued: mpsc::Sender<Taken>,
+        progress: &Progress,
+    ) {
+        while let Some(Batch { numbers, prepared }) = batches.recv().await {
+            let prepared = prepared.await.unwrap_or_else(|panic| {
+                let error = CodedError::internal(panic.to_string());
+                numbers.iter().map(|_| Err(error.clone())).collect()
+            });
+            for (number, prepared) in numbers.into_iter().zip(prepared) {
+                let taken = match (progress.failed(), prepared) {
+                    // So that a line which is sent again comes before those after it.
+                    (Some(failed), Ok(_)) => Err(CodedError::unavailable(format!(
+                        "Not published, because line {failed} before it could not be"
+                    ))),
+                    (None, Ok(prepared)) => self.handle.enqueue(prepared).await,
+                    (_, Err(error)) => Err(error),
+                };
+                note(progress, number, &taken);
+                // Whoever collects ends after this.
+                let _ = queued.send((number, taken)).await;
+            }
+        }
+    }
+
+    /// Notes what became of each line.
+    async fn collect(&self, mut pending: mpsc::Receiver<Taken>, progress: &Progress) {
+        let mut taken = Vec::with_capacity(LINES_IN_FLIGHT_MAX);
+        while pending.recv_many(&mut taken, LINES_IN_FLIGHT_MAX).await > 0 {
+            for (number, pending) in taken.drain(..) {
+                let answer = match pending {
+                    Err(error) => Err(error),
+                    Ok(mut pending) => match (&mut pending).now_or_never() {
+                        Some(answer) => answer,
+                        None => {
+                            // All there is for now: one wake for many answers.
+                            self.answers.wake();
+                            pending.await
+                        }
+                    },
+                };
+                note(progress, number, &answer);
+                self.answers.push(number, &answer);
+                progress.in_flight.add_permits(1);
+            }
+            self.answers.wake();
+        }
+    }
+}
+
+fn note<T>(progress: &Progress, line: u64, result: &Result<T, CodedError>) {
+    if let Err(error) = result
+        && error.status() >= 500
+    {
+        progress.fail(line);
+    }
+}
+
+async fn prepare(
+    handle: Handle,
+    namespace: Namespace,
+    bytes_max: usize,
+    lines: Vec<Line>,
+) -> Vec<Result<Prepared, CodedError>> {
+    let mut prepared = Vec::with_capacity(lines.len());
+    for line in lines {
+        prepared.push(match line.text {
+            Some(text) => one_of_many::prepare(&handle, namespace.as_str(), &text).await,
+            None => Err(CodedError::new(
+                "PH00413",
+                413,
+                format!("The line is larger than {bytes_max} bytes ([api] body_bytes_max)"),
+            )),
+        });
+    }
+    prepared
+}
+
+/// Reads what still comes, for nothing.
+async fn discard(body: &mut Body) {
+    while let Ok(Some(Ok(_))) = timeout(DISCARD_IDLE_MAX, body.frame()).await {}
+}
