@@ -18,7 +18,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::header::{CONTENT_TYPE, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use photinus_contract::CodedError;
@@ -83,11 +83,22 @@ fn check_type(headers: &HeaderMap) -> Result<(), CodedError> {
     let given = given.unwrap_or_default();
     let kind = given.split(';').next().unwrap_or_default().trim();
     if kind.eq_ignore_ascii_case(NDJSON) {
-        return Ok(());
+        return check_encoding(headers);
     }
     Err(CodedError::new(
         "FF00162",
         415,
         format!("Content type '{given}' is not accepted here: expected '{NDJSON}'"),
     ))
+}
+
+/// What is compressed would be a million lines of nonsense.
+fn check_encoding(headers: &HeaderMap) -> Result<(), CodedError> {
+    let mut given = headers.get_all(CONTENT_ENCODING).iter();
+    let other = given.find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let Some(other) = other else { return Ok(()) };
+    let other = String::from_utf8_lossy(other.as_bytes());
+    let text =
+        format!("Content encoding '{other}' is not accepted here: send the lines as they are");
+    Err(CodedError::new("FF00162", 415, text))
 }

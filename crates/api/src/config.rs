@@ -51,6 +51,17 @@ pub struct ApiConfig {
     /// How long an upload goes on whose client sends nothing and reads nothing, such as `2m`.
     #[schemars(with = "String")]
     pub bulk_idle_max: DurationText,
+    /// Most publishing sockets at once (`publish`). One more is refused.
+    #[schemars(range(min = 1))]
+    pub publish_sockets_max: usize,
+    /// Most messages of one publishing socket that are read and not answered. The next is read when an answer has
+    /// left.
+    #[schemars(range(min = 1))]
+    pub publish_unanswered_max: usize,
+    /// How long the client of a publishing socket may take to read some 64 KiB of answers, such as `30s`. Then it
+    /// is cut off.
+    #[schemars(with = "String")]
+    pub publish_stall_max: DurationText,
     /// How long a request may take if it has no `Request-Timeout` header, such as `2m`.
     #[schemars(with = "String")]
     pub request_timeout: DurationText,
@@ -72,6 +83,9 @@ impl Default for ApiConfig {
             bulk_uploads_max: 16,
             bulk_pending_max: 1_000_000,
             bulk_idle_max: constant("2m"),
+            publish_sockets_max: 1_000,
+            publish_unanswered_max: 1_000,
+            publish_stall_max: constant("30s"),
             request_timeout: constant("2m"),
             request_timeout_max: constant("10m"),
         }
@@ -88,6 +102,8 @@ impl ApiConfig {
             ("replies_awaited_max", self.replies_awaited_max),
             ("bulk_uploads_max", self.bulk_uploads_max),
             ("bulk_pending_max", self.bulk_pending_max),
+            ("publish_sockets_max", self.publish_sockets_max),
+            ("publish_unanswered_max", self.publish_unanswered_max),
         ] {
             if value == 0 {
                 return Err(format!("{key}: must be at least 1"));
@@ -95,6 +111,7 @@ impl ApiConfig {
         }
         for (key, value) in [
             ("bulk_idle_max", &self.bulk_idle_max),
+            ("publish_stall_max", &self.publish_stall_max),
             ("request_timeout", &self.request_timeout),
             ("request_timeout_max", &self.request_timeout_max),
         ] {

@@ -40,6 +40,7 @@ mod messages;
 mod mounts;
 mod namespaces;
 mod one_of_many;
+mod socket;
 mod status;
 mod subscriptions;
 
@@ -70,6 +71,8 @@ pub(crate) struct App {
     waiter: Waiter,
     /// A permit for each upload that may go on at once.
     uploads: Arc<Semaphore>,
+    /// A permit for each publishing socket that may be open at once.
+    sockets: Arc<Semaphore>,
 }
 
 /// All that is served on the API's port. To be called when the transports run, because what they mount is
@@ -83,6 +86,7 @@ pub fn router(handle: Handle, listeners: Listeners, config: ApiConfig) -> Router
     let reads = config.reads_max.min(Semaphore::MAX_PERMITS);
     let waiter = Waiter::new(listeners, config.replies_awaited_max);
     let uploads = config.bulk_uploads_max.min(Semaphore::MAX_PERMITS);
+    let sockets = config.publish_sockets_max.min(Semaphore::MAX_PERMITS);
     let app = App {
         handle,
         waiter,
@@ -90,6 +94,7 @@ pub fn router(handle: Handle, listeners: Listeners, config: ApiConfig) -> Router
         mounts: Arc::new(mounts),
         reads: Arc::new(Semaphore::new(reads)),
         uploads: Arc::new(Semaphore::new(uploads)),
+        sockets: Arc::new(Semaphore::new(sockets)),
     };
     let front = Arc::new(Front::new(&app.config));
     let routes = routes::routes(app);

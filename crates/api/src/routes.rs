@@ -8,7 +8,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::errors::not_found;
 use crate::{
-    App, bulk, data, deadline, events, messages, namespaces, reads, status, subscriptions,
+    App, bulk, data, deadline, events, messages, namespaces, reads, socket, status, subscriptions,
 };
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
@@ -33,7 +33,7 @@ pub(crate) fn routes(app: App) -> Router {
         .with_state(app)
 }
 
-fn namespaced() -> [(&'static str, MethodRouter<App>); 7] {
+fn namespaced() -> [(&'static str, MethodRouter<App>); 8] {
     [
         ("status", get(status::namespace)),
         (
@@ -49,6 +49,7 @@ fn namespaced() -> [(&'static str, MethodRouter<App>); 7] {
         ("messages/broadcast", post(messages::broadcast)),
         ("messages/bulk", post(bulk::publish)),
         ("messages/private", post(messages::private)),
+        ("publish", get(socket::open)),
         ("messages/requestreply", post(messages::request_reply)),
     ]
 }

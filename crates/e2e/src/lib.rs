@@ -22,6 +22,7 @@ mod raw_socket;
 mod rest;
 mod server;
 mod socket;
+mod upload;
 mod waiting;
 
 pub use binary::{Ended, run_to_end};
@@ -39,4 +40,5 @@ pub use raw_socket::{FrameBytes, Head, Heard, LengthForm, RawSocket, UpgradeRequ
 pub use rest::{Reply, Rest};
 pub use server::{DataDirectory, Server, StopSignal, Whereabouts, free_port};
 pub use socket::{Frame, Refused, Socket};
+pub use upload::{Upload, UploadAnswer};
 pub use waiting::{Deadline, PATIENCE, now, wait_for, wait_until};

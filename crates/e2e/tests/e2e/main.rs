@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod batches;
+mod bulk;
+mod bulk_crashes;
 mod crashes;
 mod fixtures;
 mod full_disk;
@@ -13,6 +15,7 @@ mod nacks;
 mod namespaces;
 mod power_cut;
 mod processes;
+mod publishing_socket;
 mod queries;
 mod raw_answers;
 mod raw_forgotten;

@@ -122,7 +122,7 @@ fn assert_grew_little(server: &Server, before: u64) {
 
 /// How much memory the server's process has, in KiB. It is the one that was given this data directory.
 #[track_caller]
-fn resident_kib(server: &Server) -> u64 {
+pub(crate) fn resident_kib(server: &Server) -> u64 {
     let data = server.data();
     let data = data.to_str().unwrap();
     std::fs::read_dir("/proc")

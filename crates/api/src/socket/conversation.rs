@@ -1,0 +1,287 @@
+//! How does a publishing socket go on, and how does it end?
+//!
+//! A reader and a writer in one task. The reader stops while too much is unanswered; what is unanswered counts until
+//! its answer has left. The writer flushes when nothing more is ready.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use photinus_contract::{CodedError, Namespace};
+use photinus_engine::{Handle, Pending};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
+
+use super::frames::{Ref, answer};
+use crate::App;
+use crate::config::ApiConfig;
+use crate::one_of_many;
+
+/// About how many bytes of answers are written with one flush.
+pub(crate) const FLUSH_BYTES: usize = 64 << 10;
+/// How long a client has to take the last frames and to close its side.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What goes on over one socket.
+pub(crate) struct Conversation {
+    handle: Handle,
+    config: Arc<ApiConfig>,
+    namespace: Namespace,
+    stop: CancellationToken,
+}
+
+/// A message that was read, and its answer.
+struct Waiting {
+    reference: Ref,
+    answer: Result<Pending, CodedError>,
+    place: OwnedSemaphorePermit,
+}
+
+/// How it ends.
+#[derive(Debug)]
+enum Ending {
+    /// The client is gone, or takes nothing; nothing can be said to it.
+    Gone(&'static str),
+    /// The client said so and was answered.
+    Closed,
+    /// We say so.
+    Close(CloseCode, &'static str),
+    /// We say so, and why.
+    Refused(CloseCode, CodedError),
+}
+
+impl Conversation {
+    pub(crate) fn new(app: &App, namespace: Namespace, stop: CancellationToken) -> Self {
+        Self {
+            handle: app.handle.clone(),
+            config: app.config.clone(),
+            namespace,
+            stop,
+        }
+    }
+
+    /// Runs it to its end.
+    pub(crate) async fn run<S>(self, socket: WebSocketStream<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (mut sink, mut stream) = socket.split();
+        let places = self.config.publish_unanswered_max;
+        let (waiting, answers) = mpsc::channel(places.min(Semaphore::MAX_PERMITS));
+        let mut writer = Box::pin(self.write(&mut sink, answers));
+        let ending = tokio::select! {
+            ending = self.read(&mut stream, waiting) => {
+                match ending {
+                    // After a client's last word there is nothing to be said to it.
+                    Ending::Gone(_) | Ending::Closed => ending,
+                    // What was taken is answered before anything is said about the end.
+                    _ => match writer.as_mut().await {
+                        Ok(()) => ending,
+                        Err(gone) => gone,
+                    },
+                }
+            }
+            Err(gone) = writer.as_mut() => gone,
+        };
+        drop(writer);
+        let last = match ending {
+            Ending::Gone(why) => {
+                tracing::debug!(namespace = %self.namespace, why, "a publishing socket was given up");
+                return;
+            }
+            Ending::Closed => None,
+            Ending::Close(code, reason) => Some((code, reason)),
+            Ending::Refused(code, error) => {
+                tracing::debug!(namespace = %self.namespace, %error, "refused a frame");
+                let text = answer(&Ref::default(), &Err(error));
+                // If it cannot be said, the close cannot either.
+                let _ = sink.feed(Message::text(text)).await;
+                Some((code, ""))
+            }
+        };
+        let farewell = async {
+            if let Some((code, reason)) = last {
+                let close = CloseFrame {
+                    code,
+                    reason: reason.into(),
+                };
+                sink.feed(Message::Close(Some(close))).await?;
+            }
+            sink.flush().await?;
+            // Closing with unread bytes would make the kernel drop our last frames.
+            while let Some(Ok(_)) = stream.next().await {}
+            Ok::<_, Error>(())
+        };
+        // A client that does not take its last frames in time goes without them.
+        let _ = timeout(FAREWELL, farewell).await;
+    }
+
+    /// Takes messages until there are no more.
+    async fn read<S>(
+        &self,
+        stream: &mut SplitStream<WebSocketStream<S>>,
+        waiting: mpsc::Sender<Waiting>,
+    ) -> Ending
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let places = self.config.publish_unanswered_max;
+        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+        let mut place = None;
+        loop {
+            let next = async {
+                if place.is_none() {
+                    place = places.clone().acquire_owned().await.ok();
+                }
+                stream.next().await
+            };
+            let message = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {
+                    return Ending::Close(CloseCode::Away, "the server stops");
+                }
+                message = next => message,
+            };
+            let text = match message {
+                Some(Ok(Message::Text(text))) => text,
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Ok(Message::Binary(_))) => {
+                    let text = "A message is a text frame; binary frames are not taken";
+                    let error = CodedError::bad_request("PH00453", text);
+                    return Ending::Refused(CloseCode::Unsupported, error);
+                }
+                Some(Ok(Message::Close(_))) => return Ending::Closed,
+                Some(Err(error)) => return ending_of(error),
+                None => return Ending::Gone("the connection ended"),
+            };
+            let Some(place) = place.take() else { continue };
+            let (reference, answer) = match Ref::of(&text) {
+                Ok(reference) => (reference, self.enqueue(text.as_bytes()).await),
+                Err(error) => (Ref::default(), Err(error)),
+            };
+            let taken = Waiting {
+                reference,
+                answer,
+                place,
+            };
+            if waiting.send(taken).await.is_err() {
+                return Ending::Gone("the writer has ended");
+            }
+        }
+    }
+
+    async fn enqueue(&self, text: &[u8]) -> Result<Pending, CodedError> {
+        let prepared = one_of_many::prepare(&self.handle, self.namespace.as_str(), text).await?;
+        self.handle.enqueue(prepared).await
+    }
+
+    /// Answers in order, until there is nothing more to answer.
+    async fn write<S>(
+        &self,
+        sink: &mut SplitSink<WebSocketStream<S>, Message>,
+        mut answers: mpsc::Receiver<Waiting>,
+    ) -> Result<(), Ending>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut out = Out {
+            sink,
+            stall_max: self.config.publish_stall_max.value(),
+            bytes: 0,
+            places: Vec::new(),
+        };
+        loop {
+            let next = match answers.try_recv() {
+                Ok(next) => Some(next),
+                Err(_) => {
+                    out.flush().await?;
+                    answers.recv().await
+                }
+            };
+            let Some(Waiting {
+                reference,
+                answer: result,
+                place,
+            }) = next
+            else {
+                return out.flush().await;
+            };
+            let result = match result {
+                Err(error) => Err(error),
+                Ok(mut pending) => match (&mut pending).now_or_never() {
+                    Some(result) => result,
+                    None => {
+                        out.flush().await?;
+                        pending.await
+                    }
+                },
+            };
+            out.add(answer(&reference, &result), place).await?;
+        }
+    }
+}
+
+/// Answers that are written and not flushed.
+struct Out<'a, S> {
+    sink: &'a mut SplitSink<WebSocketStream<S>, Message>,
+    stall_max: Duration,
+    bytes: usize,
+    places: Vec<OwnedSemaphorePermit>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Out<'_, S> {
+    async fn add(&mut self, text: String, place: OwnedSemaphorePermit) -> Result<(), Ending> {
+        self.bytes += text.len();
+        self.places.push(place);
+        let fed = timeout(self.stall_max, self.sink.feed(Message::text(text)));
+        done(fed.await)?;
+        match self.bytes < FLUSH_BYTES {
+            true => Ok(()),
+            false => self.flush().await,
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Ending> {
+        if self.bytes > 0 {
+            done(timeout(self.stall_max, self.sink.flush()).await)?;
+            self.bytes = 0;
+            self.places.clear();
+        }
+        Ok(())
+    }
+}
+
+fn done(written: Result<Result<(), Error>, tokio::time::error::Elapsed>) -> Result<(), Ending> {
+    match written {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Ending::Gone("it cannot be written to")),
+        Err(_) => Err(Ending::Gone("its client takes nothing")),
+    }
+}
+
+/// What an error of the codec means for the connection.
+fn ending_of(error: Error) -> Ending {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
+            let text = format!("Frame too large: at most {max_size} bytes ([api] body_bytes_max)");
+            Ending::Refused(CloseCode::Size, CodedError::new("PH00413", 413, text))
+        }
+        Error::Utf8(text) => {
+            let text = format!("Not the JSON of one message: not UTF-8: {text}");
+            Ending::Refused(CloseCode::Invalid, CodedError::bad_request("PH00453", text))
+        }
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            Ending::Gone("it was closed without a word")
+        }
+        Error::Protocol(_) => Ending::Close(CloseCode::Protocol, ""),
+        _ => Ending::Gone("it cannot be read from"),
+    }
+}
