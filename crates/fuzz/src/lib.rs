@@ -27,6 +27,7 @@ mod sockets;
 mod paths;
 mod requests;
 mod rest;
+mod uploads;
 
 mod configuration;
 
@@ -47,6 +48,7 @@ pub use crate::requests::requests;
 pub use crate::rows::rows;
 pub use crate::scalars::scalars;
 pub use crate::sockets::sockets;
+pub use crate::uploads::uploads;
 
 /// Inputs up to this many bytes must not take longer than [`TIME_MAX`].
 pub const TIMED_BYTES_MAX: usize = 64 << 10;
@@ -63,7 +65,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     target("bodies", bodies),
     target("configuration", configuration),
     target("databases", databases),
@@ -75,6 +77,7 @@ pub const TARGETS: [Target; 11] = [
     target("rows", rows),
     target("scalars", scalars),
     target("sockets", sockets),
+    target("uploads", uploads),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8])) -> Target {

@@ -21,6 +21,8 @@ use crate::errors;
 
 /// An engine in memory is given up after so many requests, because it keeps what they publish.
 const REQUESTS_MAX: usize = 2_000;
+/// What a body may have, in bytes.
+pub(crate) const BODY_BYTES_MAX: usize = 32 << 10;
 /// What an answer may have, in bytes.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 
@@ -65,7 +67,7 @@ impl Rest {
             let system = System::new();
             engine.start_transport(&system, json!({})).await.unwrap();
             let api: ApiConfig = serde_json::from_value(json!({
-                "body_bytes_max": 32 << 10,
+                "body_bytes_max": BODY_BYTES_MAX,
                 "origins": ["https://a.example"],
                 // Nobody answers a message here.
                 "request_timeout": "900ms",
@@ -143,6 +145,14 @@ impl Answer {
         match self.status {
             // Nothing to say, or the wrong method.
             204 | 405 => assert!(self.body.is_empty(), "{request}: {text}"),
+            200 if self.headers[CONTENT_TYPE] == "application/x-ndjson" => {
+                for line in text.lines() {
+                    assert!(
+                        serde_json::from_str::<Value>(line).is_ok(),
+                        "{request}: {text}"
+                    );
+                }
+            }
             200..=202 => {
                 self.check_json(request, &text);
             }

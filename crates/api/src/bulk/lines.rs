@@ -14,7 +14,7 @@ pub(crate) struct Lines {
     number: u64,
 }
 
-/// A line that is not blank.
+/// A line that is not blank, or too long to tell.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     /// From 1; blank lines count.
@@ -106,12 +106,14 @@ impl Lines {
             Some(b'\r') => text.slice(..text.len() - 1),
             _ => text,
         };
+        if text.len() > self.bytes_max {
+            return Some(self.numbered(None));
+        }
         if text.iter().all(u8::is_ascii_whitespace) {
             self.number += 1;
             return None;
         }
-        let fits = text.len() <= self.bytes_max;
-        Some(self.numbered(fits.then_some(text)))
+        Some(self.numbered(Some(text)))
     }
 
     fn numbered(&mut self, text: Option<Bytes>) -> Line {
@@ -164,6 +166,8 @@ mod tests {
             ("b\n123456", &[(1, "b"), (2, "…")], 2),
             ("1234567\n\n1234567\na", &[(1, "…"), (3, "…"), (4, "a")], 4),
             ("a\rb\n\r\n", &[(1, "a\rb")], 2),
+            ("      \n     \n", &[(1, "…")], 2),
+            ("          ", &[(1, "…")], 1),
         ] {
             for piece in 1..=text.len().max(1) {
                 let (found, count) = cut(text, piece);
