@@ -44,7 +44,7 @@ pub mod subscription;
 pub mod time;
 pub mod transport;
 
-pub use change::{ChangeEvent, ChangeKind};
+pub use change::{ChangeEvent, ChangeFilter, ChangeKind};
 pub use data::{Data, DataRef};
 pub use delivery::{
     Batch, BatchItem, Delivery, DeliveryId, HandOver, Outcome, Report, Response, VoidReason, Wait,

@@ -30,7 +30,7 @@ pub enum Seen {
     Batch(Batch),
     /// A delivery was voided.
     Voided(ConnectionId, SubscriptionId, DeliveryId, VoidReason),
-    /// A change was handed over.
+    /// A change was told, and taken.
     Change(ConnectionId, ChangeEvent),
     /// It was shut down.
     Shutdown,
@@ -47,6 +47,7 @@ struct State {
     callbacks: Option<Arc<dyn Callbacks>>,
     seen: VecDeque<Seen>,
     hand_overs: VecDeque<HandOver>,
+    changes: VecDeque<HandOver>,
     refuse_options: Option<CodedError>,
     on_seen: Option<Arc<dyn Fn() + Send + Sync>>,
     mounts: Vec<HttpMount>,
@@ -71,6 +72,11 @@ impl Scripted {
     /// The next hand-overs are answered with these, in order; afterwards `Ok` again.
     pub fn answer_hand_overs(&self, answers: impl IntoIterator<Item = HandOver>) {
         self.lock().hand_overs.extend(answers);
+    }
+
+    /// The next changes are answered with these, in order; afterwards `Ok` again.
+    pub fn answer_changes(&self, answers: impl IntoIterator<Item = HandOver>) {
+        self.lock().changes.extend(answers);
     }
 
     /// Options are refused with this error from now on; `None` accepts them again.
@@ -185,8 +191,12 @@ impl Transport for Scripted {
         ));
     }
 
-    fn change_event(&self, connection: &ConnectionId, change: &ChangeEvent) {
-        self.saw(Seen::Change(connection.clone(), change.clone()));
+    fn change_event(&self, connection: &ConnectionId, change: &ChangeEvent) -> HandOver {
+        let answer = self.lock().changes.pop_front().unwrap_or(HandOver::Ok);
+        if answer == HandOver::Ok {
+            self.saw(Seen::Change(connection.clone(), change.clone()));
+        }
+        answer
     }
 
     fn http_mounts(&self) -> Vec<HttpMount> {

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub use self::http_mount::{BodyError, HttpBody, HttpMount, HttpService, PathParams};
 use crate::BoxFuture;
-use crate::change::ChangeEvent;
+use crate::change::{ChangeEvent, ChangeFilter};
 use crate::delivery::{Batch, Delivery, DeliveryId, HandOver, Report, Response, VoidReason};
 use crate::error::CodedError;
 use crate::event::Event;
@@ -52,7 +52,7 @@ pub trait TransportPlugin: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// It takes [`Transport::change_event`] for ephemeral connections.
+    /// It takes [`Transport::change_event`], and asks for it with [`Callbacks::change_events`].
     pub change_events: bool,
     /// It takes [`Transport::deliver_batch`]. Subscriptions with `batch` are refused otherwise.
     pub batches: bool,
@@ -107,9 +107,17 @@ pub trait Transport: Send + Sync + 'static {
     ) {
     }
 
-    /// Hands a change of the database to a connection that asked for changes. Lossy, never acknowledged,
-    /// never blocks. Only called if [`Capabilities::change_events`] is set.
-    fn change_event(&self, _connection: &ConnectionId, _change: &ChangeEvent) {}
+    /// Tells a connection that asked for it of a change of what is stored. Never answered, never in flight, and
+    /// **never blocks**. Called for one change at a time of a connection.
+    ///
+    /// On [`HandOver::Busy`] the same change is told again after the connection was said to be ready. Meanwhile a
+    /// bounded number of others waits in the engine, and what finds no room there is dropped, counted, and told as
+    /// a change of the kind [`Dropped`](crate::ChangeKind::Dropped), which the application has to see like any
+    /// other: so a transport has nothing to count. What [`HandOver::Failed`] is lost and counted as
+    /// dropped; [`HandOver::Closed`] ends it. Only called if [`Capabilities::change_events`] is set.
+    fn change_event(&self, _connection: &ConnectionId, _change: &ChangeEvent) -> HandOver {
+        HandOver::Closed
+    }
 
     /// Paths that the server serves on its port with this transport's services.
     fn http_mounts(&self) -> Vec<HttpMount> {
@@ -216,6 +224,27 @@ pub trait Callbacks: Send + Sync + 'static {
         filter: SubscriptionFilter,
         options: SubscriptionOptions,
     ) -> Result<Arc<Subscription>, CodedError>;
+
+    /// From now on the connection is told of the changes of a namespace, by
+    /// [`Transport::change_event`], until it is closed. It needs no subscription, and may have any besides; where
+    /// both tell of the same event, they do so in no particular order. Asking again adds: each change is told once if
+    /// the connection asked for it at least once.
+    ///
+    /// Refused, and then nothing is changed: the namespace is unknown (`FF10436`), the filter names what there is
+    /// not (`PH00451`), the transport does not take changes (`PH00452`) or does not run yet (`FF10172`), the id
+    /// belongs to another transport (`FF10190`), or the connection is closed (`FF10290`). By default changes are
+    /// refused.
+    fn change_events(
+        &self,
+        _connection: &ConnectionId,
+        _namespace: &str,
+        _filter: ChangeFilter,
+    ) -> Result<(), CodedError> {
+        Err(CodedError::bad_request(
+            "PH00452",
+            "Nobody tells of changes here",
+        ))
+    }
 
     /// The connection is gone. What it left unanswered is delivered again, to the next connection if there
     /// is one. A hand-over that is under way may still reach the transport afterwards. Calling it again, or

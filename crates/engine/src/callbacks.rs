@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use photinus_contract::transport::{ConnectionState, Published, Scope};
 use photinus_contract::{
-    BoxFuture, Callbacks, CodedError, ConnectionId, Matcher, MessageInput, MessageKind, Response,
-    Subscription, SubscriptionFilter, SubscriptionOptions,
+    BoxFuture, Callbacks, ChangeFilter, CodedError, ConnectionId, Matcher, MessageInput,
+    MessageKind, Response, Subscription, SubscriptionFilter, SubscriptionOptions,
 };
 
 use crate::core::Core;
@@ -43,6 +43,16 @@ impl Callbacks for EngineCallbacks {
     ) -> Result<Arc<Subscription>, CodedError> {
         self.core
             .subscribe_ephemeral(self.transport, connection, namespace, filter, options)
+    }
+
+    fn change_events(
+        &self,
+        connection: &ConnectionId,
+        namespace: &str,
+        filter: ChangeFilter,
+    ) -> Result<(), CodedError> {
+        self.core
+            .tell_changes(self.transport, connection, namespace, filter)
     }
 
     fn connection_closed(&self, connection: &ConnectionId) {

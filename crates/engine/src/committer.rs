@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info};
 
+use crate::changes::ChangeFeed;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::fatal::or_end;
@@ -47,6 +48,7 @@ impl Committer {
     pub(crate) fn start(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
+        changes: Arc<ChangeFeed>,
         shards: Vec<ShardHandle>,
         config: &EngineConfig,
         tasks: &TaskTracker,
@@ -55,7 +57,7 @@ impl Committer {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let bytes_max = config.commit_bytes_max.get().min(Semaphore::MAX_PERMITS);
         let group_max = config.commit_records_max.get();
-        let task = run(store, clock, shards, jobs, group_max, closing);
+        let task = run(store, clock, changes, shards, jobs, group_max, closing);
         tasks.spawn(or_end("committer", task));
         Self {
             queue,
@@ -120,6 +122,7 @@ fn stopping() -> AppendError {
 async fn run(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    changes: Arc<ChangeFeed>,
     shards: Vec<ShardHandle>,
     mut jobs: mpsc::Receiver<Job>,
     group_max: usize,
@@ -140,7 +143,15 @@ async fn run(
             debug!("the committer has nothing left");
             return;
         }
-        commit(&*store, &*clock, &shards, &mut group, &mut failing).await;
+        commit(
+            &*store,
+            &*clock,
+            &changes,
+            &shards,
+            &mut group,
+            &mut failing,
+        )
+        .await;
     }
 }
 
@@ -174,6 +185,7 @@ struct Committed {
 async fn commit(
     store: &dyn Store,
     clock: &dyn Clock,
+    changes: &ChangeFeed,
     shards: &[ShardHandle],
     group: &mut Vec<Job>,
     failing: &mut Failing,
@@ -211,6 +223,7 @@ async fn commit(
         answers.push((answer, result.map(|(_, record)| record), bytes));
     }
     for Committed { namespace, records } in committed.into_values() {
+        changes.committed(&records, now);
         namespace.tail.push(records);
     }
     for shard in shards {

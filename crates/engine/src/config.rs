@@ -37,6 +37,9 @@ pub struct EngineConfig {
     pub idle_offset_flush_ms: u64,
     /// How many events a subscription may pass without a match before its position is written.
     pub idle_offset_events_max: u64,
+    /// Most changes that wait for one listener of the change feed that is slow. More are dropped, and it is told
+    /// how many. (FireFly has 250; here many messages are committed together.)
+    pub change_queue_max: NonZeroUsize,
     /// Most bytes of messages and values that one list reads.
     pub list_bytes_max: usize,
     /// Most bytes of memory that the filters of all subscriptions take together. Plain texts and anchored
@@ -63,6 +66,7 @@ impl Default for EngineConfig {
             offset_flush_ms: 50,
             idle_offset_flush_ms: 30_000,
             idle_offset_events_max: 100_000,
+            change_queue_max: non_zero(10_000),
             list_bytes_max: 16 << 20,
             filters_bytes_max: 256 << 20,
             message_bytes_max: 800 << 10,

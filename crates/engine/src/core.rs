@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use crate::changes::ChangeFeed;
 use crate::clock::Clock;
 use crate::committer::Committer;
 use crate::config::EngineConfig;
@@ -33,6 +34,7 @@ pub(crate) struct Core {
     pub(crate) filters: Filters,
     pub(crate) registry: Registry,
     pub(crate) committer: Committer,
+    pub(crate) changes: Arc<ChangeFeed>,
     pub(crate) pages: Pages,
     pub(crate) tasks: TaskTracker,
     /// Held while a subscription or namespace is created, changed or deleted.
@@ -209,6 +211,7 @@ impl Core {
             store: &*self.store,
             clock: &*self.clock,
             config: &self.config,
+            changes: &self.changes,
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::callbacks::EngineCallbacks;
+use crate::changes::ChangeFeed;
 use crate::clock::{Clock, SystemClock};
 use crate::committer::Committer;
 use crate::config::EngineConfig;
@@ -102,9 +103,13 @@ impl Engine {
         let transports = Arc::new(TransportMap::default());
         let shards = shard::mailboxes(config.shard_count());
         let registry = Registry::new(shards.clone(), namespaces.clone(), transports.clone());
+        let changes = ChangeFeed::new(clock.clone(), config.change_queue_max.get());
+        let changes = Arc::new(changes);
+        drivers.spawn(or_end("change feed", changes.clone().fan_out()));
         let committer = Committer::start(
             store.clone(),
             clock.clone(),
+            changes.clone(),
             shards.clone(),
             &config,
             &drivers,
@@ -130,6 +135,7 @@ impl Engine {
             filters,
             registry,
             committer,
+            changes,
             pages,
             tasks,
             admin: Mutex::default(),
@@ -182,6 +188,7 @@ impl Engine {
         for transport in core.transports.all() {
             transport.shutdown().await;
         }
+        core.changes.close();
         // Replies, parked entries and changes of subscriptions that are under way still reach the store.
         core.tasks.close();
         core.tasks.wait().await;

@@ -12,6 +12,7 @@ use photinus_contract::{
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::changes::Changes;
 use crate::core::Core;
 use crate::publish::{Pending, Prepared, Receipt, unavailable};
 use crate::subscribe::SubscriptionInput;
@@ -172,6 +173,11 @@ impl Handle {
     /// resolved, the message is committed whether or not anybody waits for it.
     pub async fn enqueue(&self, prepared: Prepared) -> Result<Pending, CodedError> {
         self.core.enqueue(prepared).await
+    }
+
+    /// The changes of all namespaces from now on.
+    pub fn changes(&self) -> Changes {
+        self.core.changes.listen()
     }
 
     /// Events of a namespace, newest first.

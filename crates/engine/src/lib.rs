@@ -13,8 +13,10 @@
 //!
 //! * [`Engine`] assembles it, starts transports and stops everything.
 //! * [`Handle`] is what the API calls.
+//! * [`Changes`] is what it hears of changes.
 
 mod callbacks;
+mod changes;
 mod clock;
 mod committer;
 mod config;
@@ -33,6 +35,7 @@ mod tail;
 mod transports;
 mod values;
 
+pub use changes::Changes;
 pub use clock::{Clock, SystemClock};
 pub use config::EngineConfig;
 pub use engine::{Engine, Parts, StartError};

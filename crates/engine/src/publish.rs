@@ -17,13 +17,15 @@ use photinus_contract::message::{DataInput, HeaderInput};
 use photinus_contract::name::check_name;
 use photinus_contract::store::{Store, StoreError, StoreErrorKind};
 use photinus_contract::{
-    CodedError, DataRef, Message, MessageHeader, MessageId, MessageInput, MessageKind,
+    ChangeEvent, ChangeKind, CodedError, DataRef, Message, MessageHeader, MessageId, MessageInput,
+    MessageKind,
 };
 
 pub(crate) use self::draft::Draft;
 use self::json::{escaped, normalised, sha256};
 pub(crate) use self::prepared::refused;
 pub use self::prepared::{Pending, Prepared, Receipt};
+use crate::changes::ChangeFeed;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::namespaces::NamespaceState;
@@ -46,6 +48,7 @@ pub(crate) struct Publisher<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) config: &'a EngineConfig,
+    pub(crate) changes: &'a ChangeFeed,
 }
 
 impl Publisher<'_> {
@@ -243,6 +246,9 @@ impl Publisher<'_> {
             .is_none()
         {
             self.store.put_group(group).await.map_err(unavailable)?;
+            self.changes.changed(|| {
+                ChangeEvent::new("groups", ChangeKind::Created, namespace.clone()).with_hash(hash)
+            });
         }
         Ok(hash)
     }

@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use photinus_contract::secrets::SecretPlaces;
 use photinus_contract::transport::{ConnectionState, Scope};
 use photinus_contract::{
-    CodedError, ConnectionId, Matcher, Namespace, Subscription, SubscriptionId,
+    ChangeFilter, CodedError, ConnectionId, Matcher, Namespace, Subscription, SubscriptionId,
 };
 use tokio::sync::oneshot;
 use tracing::warn;
 
 use self::closed::ClosedConnections;
 use self::connected::Connected;
+use crate::changes::ConnectionChanges;
 use crate::filters::CountedFilter;
 use crate::namespaces::NamespaceMap;
 use crate::shard::{Mail, Origin, ShardHandle, Spec};
@@ -224,6 +225,23 @@ impl Registry {
             connection,
             up,
         });
+        Ok(())
+    }
+
+    /// Tells a connection of changes. With the first call for it that begins; it is told whether it is down.
+    pub(crate) fn tell_changes(
+        &self,
+        transport: &'static str,
+        connection: &ConnectionId,
+        namespace: Namespace,
+        filter: ChangeFilter,
+        begin: impl FnOnce(bool) -> ConnectionChanges,
+    ) -> Result<(), CodedError> {
+        let mut state = self.lock();
+        let connected = state.connected(transport, connection)?;
+        let down = connected.is_down();
+        let changes = connected.changes.get_or_insert_with(|| begin(down));
+        changes.widen(namespace, filter);
         Ok(())
     }
 

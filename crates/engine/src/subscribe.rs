@@ -8,14 +8,15 @@ use photinus_contract::name::check_name_no_uuid;
 use photinus_contract::object::{null_as_default, object_or_default};
 use photinus_contract::store::{CreateSubscriptionError, OffsetRecord, Start};
 use photinus_contract::{
-    CodedError, ConnectionId, Namespace, Secrets, Sequence, Subscription, SubscriptionFilter,
-    SubscriptionId, SubscriptionOptions, Timestamp,
+    ChangeEvent, ChangeFilter, ChangeKind, CodedError, ConnectionId, Namespace, Secrets, Sequence,
+    Subscription, SubscriptionFilter, SubscriptionId, SubscriptionOptions, Timestamp,
 };
 use photinus_dispatch::SETTLED_SPAN_MAX;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use self::check::{checked, start};
+use crate::changes::ConnectionChanges;
 use crate::core::Core;
 use crate::filters::CountedFilter;
 use crate::publish::unavailable;
@@ -107,7 +108,8 @@ impl Core {
         self.namespaces.get(namespace)?;
         let missing = || CodedError::not_found("FF10109", format!("Subscription '{id}' not found"));
         let _one_at_a_time = self.admin.lock().await;
-        self.registry
+        let stored = self
+            .registry
             .by_id(id)
             .filter(|stored| stored.namespace.as_str() == namespace)
             .ok_or_else(missing)?;
@@ -116,7 +118,11 @@ impl Core {
         match self.store.delete_subscription(id).await {
             Ok(deleted) => {
                 self.registry.forget(id);
-                if deleted { Ok(()) } else { Err(missing()) }
+                if !deleted {
+                    return Err(missing());
+                }
+                self.tell(ChangeKind::Deleted, &stored);
+                Ok(())
             }
             Err(error) => {
                 self.registry.resume(id);
@@ -171,6 +177,39 @@ impl Core {
         self.registry
             .attach_ephemeral(transport.name(), connection, spec)?;
         Ok(subscription)
+    }
+
+    /// Tells a connection of the changes of a namespace, until it is closed.
+    pub(crate) fn tell_changes(
+        &self,
+        transport: &'static str,
+        connection: &ConnectionId,
+        namespace: &str,
+        filter: ChangeFilter,
+    ) -> Result<(), CodedError> {
+        let namespace = self.namespaces.get(namespace)?.info.name.clone();
+        filter.check()?;
+        let running = self.transports.get(transport);
+        let running = running.ok_or_else(|| unknown(transport))?;
+        if !running.capabilities().change_events {
+            return Err(CodedError::bad_request(
+                "PH00452",
+                format!("Transport '{transport}' does not tell of changes"),
+            ));
+        }
+        let begin = |down| {
+            let connection = connection.clone();
+            ConnectionChanges::begin(&self.changes, running, connection, down, &self.tasks)
+        };
+        self.registry
+            .tell_changes(transport, connection, namespace, filter, begin)
+    }
+
+    fn tell(&self, kind: ChangeKind, subscription: &Subscription) {
+        self.changes.changed(|| {
+            ChangeEvent::new("subscriptions", kind, subscription.namespace.clone())
+                .with_id(subscription.id.0)
+        });
     }
 
     /// The checks of a durable subscription, in FireFly's order. Secrets of the stored one are kept where the
@@ -232,6 +271,7 @@ impl Core {
             other => CodedError::internal(other.to_string()),
         })?);
         self.registry.put(subscription.clone(), checked.filter);
+        self.tell(ChangeKind::Created, &subscription);
         Ok(subscription)
     }
 
@@ -257,6 +297,7 @@ impl Core {
             Ok(true) => {
                 let changed = Arc::new(changed);
                 self.registry.put(changed.clone(), checked.filter);
+                self.tell(ChangeKind::Updated, &changed);
                 Ok(changed)
             }
             Ok(false) => {

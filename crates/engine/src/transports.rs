@@ -11,8 +11,8 @@ use futures_util::FutureExt;
 use photinus_contract::secrets::SecretPlaces;
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
-    Batch, Capabilities, CodedError, ConnectionId, Delivery, DeliveryId, HandOver, SubscriptionId,
-    SubscriptionOptions, Transport, VoidReason,
+    Batch, Capabilities, ChangeEvent, CodedError, ConnectionId, Delivery, DeliveryId, HandOver,
+    SubscriptionId, SubscriptionOptions, Transport, VoidReason,
 };
 use serde_json::Value;
 use tracing::error;
@@ -76,6 +76,13 @@ impl RunningTransport {
             self.transport
                 .voided(connection, subscription, delivery, reason);
         });
+    }
+
+    pub(crate) fn change_event(&self, connection: &ConnectionId, change: &ChangeEvent) -> HandOver {
+        self.contained("change_event", || {
+            self.transport.change_event(connection, change)
+        })
+        .unwrap_or_else(panicked)
     }
 
     pub(crate) fn validate(&self, options: &mut SubscriptionOptions) -> Result<(), CodedError> {

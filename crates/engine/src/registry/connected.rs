@@ -6,6 +6,7 @@ use photinus_contract::transport::{ConnectionState, Scope};
 use photinus_contract::{CodedError, ConnectionId, Matcher, SubscriptionId};
 
 use super::State;
+use crate::changes::ConnectionChanges;
 
 /// A connection of a transport, and what it is attached to.
 pub(super) struct Connected {
@@ -13,6 +14,8 @@ pub(super) struct Connected {
     pub(super) order: u64,
     pub(super) matcher: Option<Matcher>,
     pub(super) attached: BTreeSet<SubscriptionId>,
+    /// The changes that it is told, if it asked for any.
+    pub(super) changes: Option<ConnectionChanges>,
     /// It does not work now.
     down: bool,
     /// For these it is the other way round.
@@ -20,11 +23,19 @@ pub(super) struct Connected {
 }
 
 impl Connected {
+    /// Whether it as a whole does not work now.
+    pub(super) fn is_down(&self) -> bool {
+        self.down
+    }
+
     pub(super) fn is_up(&self, id: SubscriptionId) -> bool {
         self.down == self.excepted.contains(&id)
     }
 
     pub(super) fn note(&mut self, scope: Scope, state: &ConnectionState) {
+        if let (Scope::All, Some(changes)) = (scope, &self.changes) {
+            changes.note(state);
+        }
         let down = match state {
             ConnectionState::Down { .. } => true,
             ConnectionState::Up => false,
@@ -69,6 +80,7 @@ impl State {
                 order: *registered,
                 matcher: None,
                 attached: BTreeSet::new(),
+                changes: None,
                 down: false,
                 excepted: BTreeSet::new(),
             }
