@@ -2,6 +2,7 @@
 
 mod expect;
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ use super::verdict::{Fault, Kept};
 
 /// How long the engine waits for a transport to stop.
 pub(super) const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
+
+/// How many changes wait in the engine for a connection that is busy.
+const CHANGES_WAIT_MAX: NonZeroUsize = NonZeroUsize::new(2_000).expect("not zero");
 
 /// A real engine in memory, with the transport under test and its far end.
 pub(super) struct Bench {
@@ -245,6 +249,11 @@ impl Bench {
         if self.can(Skill::AnyOrder) { 3 } else { 1 }
     }
 
+    /// How many changes wait in the engine for a connection that is busy.
+    pub(super) fn changes_wait_max(&self) -> usize {
+        CHANGES_WAIT_MAX.get()
+    }
+
     pub(super) fn can(&self, skill: Skill) -> bool {
         self.far.can(skill)
     }
@@ -258,6 +267,7 @@ async fn start(
     let mut config = EngineConfig::default();
     config.shards = 1;
     config.offset_flush_ms = 2;
+    config.change_queue_max = CHANGES_WAIT_MAX;
     // The rule about full transports wants to be held back by the transport alone.
     config.window_bytes_max =
         std::num::NonZeroUsize::new(64 << 20).unwrap_or(config.window_bytes_max);

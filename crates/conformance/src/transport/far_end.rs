@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use photinus_contract::{BoxFuture, SubscriptionFilter, SubscriptionOptions};
+use photinus_contract::{BoxFuture, ChangeFilter, SubscriptionFilter, SubscriptionOptions};
 use serde_json::{Map, Value};
 
 use super::subject::Running;
@@ -130,6 +130,8 @@ pub enum Skill {
     TwoConnections,
     /// Ask for an ephemeral subscription.
     Ephemeral,
+    /// Ask for changes of what is stored.
+    Changes,
     /// Stop taking in, without ending the connection.
     Stall,
     /// Be gone without a word.
@@ -138,7 +140,7 @@ pub enum Skill {
 
 impl Skill {
     /// All of them.
-    pub const ALL: [Skill; 15] = [
+    pub const ALL: [Skill; 16] = [
         Skill::AnyOrder,
         Skill::Retry,
         Skill::Park,
@@ -152,6 +154,7 @@ impl Skill {
         Skill::SecondAttach,
         Skill::TwoConnections,
         Skill::Ephemeral,
+        Skill::Changes,
         Skill::Stall,
         Skill::Cut,
     ];
@@ -173,6 +176,13 @@ pub enum Attach {
     },
     /// A subscription that lives and dies with the connection.
     Ephemeral(Box<Ephemeral>),
+    /// The changes of a namespace, and no events ([`Skill::Changes`]).
+    Changes {
+        /// The namespace.
+        namespace: String,
+        /// Which changes it wants.
+        filter: ChangeFilter,
+    },
 }
 
 /// A subscription that is not stored.
@@ -205,6 +215,8 @@ pub enum Arrival {
     Event(FarEvent),
     /// Several, to be answered together.
     Batch(FarBatch),
+    /// A change, as [`ChangeEvent`](photinus_contract::ChangeEvent) is written.
+    Change(Value),
     /// The transport said that something is wrong, in these words.
     Refused(String),
     /// The connection ended.

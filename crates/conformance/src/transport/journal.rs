@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use photinus_contract::transport::ConnectionState;
 use photinus_contract::{
-    Batch, CodedError, ConnectionId, Delivery, DeliveryId, HandOver, Outcome, Response,
-    Subscription, SubscriptionId, VoidReason,
+    Batch, ChangeEvent, CodedError, ConnectionId, Delivery, DeliveryId, HandOver, Outcome,
+    Response, Subscription, SubscriptionId, VoidReason,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -23,6 +23,10 @@ pub(super) enum Entry {
     Voided(ConnectionId, SubscriptionId, DeliveryId, VoidReason),
     Registered(ConnectionId, Result<(), CodedError>),
     Ephemeral(ConnectionId, Result<Arc<Subscription>, CodedError>),
+    /// It asked for changes.
+    Listening(ConnectionId, Result<(), CodedError>),
+    /// A change, and what it said to it.
+    Change(ConnectionId, ChangeEvent, HandOver),
     Closed(ConnectionId),
     State(ConnectionId, ConnectionState),
     Responded(ConnectionId, Response),
@@ -272,6 +276,16 @@ impl fmt::Display for Entry {
             }
             Entry::Ephemeral(connection, result) => {
                 write!(f, "ephemeral_subscription {connection}{}", refused(result))
+            }
+            Entry::Listening(connection, result) => {
+                write!(f, "change_events {connection}{}", refused(result))
+            }
+            Entry::Change(connection, change, told) => {
+                let (collection, kind) = (change.collection, change.kind.as_str());
+                write!(
+                    f,
+                    "change_event {collection} {kind} to {connection} → {told:?}"
+                )
             }
             Entry::Closed(connection) => write!(f, "connection_closed {connection}"),
             Entry::State(connection, state) => {

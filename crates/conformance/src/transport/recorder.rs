@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use photinus_contract::transport::{ConnectionState, HttpMount, Published, Scope};
 use photinus_contract::{
-    Batch, BoxFuture, Callbacks, Capabilities, ChangeEvent, CodedError, ConnectionId, Delivery,
-    DeliveryId, Event, HandOver, Matcher, MessageInput, MessageKind, Report, Response,
+    Batch, BoxFuture, Callbacks, Capabilities, ChangeEvent, ChangeFilter, CodedError, ConnectionId,
+    Delivery, DeliveryId, Event, HandOver, Matcher, MessageInput, MessageKind, Report, Response,
     Subscription, SubscriptionFilter, SubscriptionId, SubscriptionOptions, Transport,
     TransportPlugin, VoidReason,
 };
@@ -127,10 +127,13 @@ impl Transport for WatchedTransport {
         });
     }
 
-    fn change_event(&self, connection: &ConnectionId, change: &ChangeEvent) {
-        self.journal.timed("change_event", || {
-            self.inner.change_event(connection, change);
+    fn change_event(&self, connection: &ConnectionId, change: &ChangeEvent) -> HandOver {
+        let told = self.journal.timed("change_event", || {
+            self.inner.change_event(connection, change)
         });
+        let entry = Entry::Change(connection.clone(), change.clone(), told.clone());
+        self.journal.write(entry);
+        told
     }
 
     fn http_mounts(&self) -> Vec<HttpMount> {
@@ -189,6 +192,18 @@ impl Callbacks for WatchedCallbacks {
             .ephemeral_subscription(connection, namespace, filter, options);
         self.journal
             .write(Entry::Ephemeral(connection.clone(), result.clone()));
+        result
+    }
+
+    fn change_events(
+        &self,
+        connection: &ConnectionId,
+        namespace: &str,
+        filter: ChangeFilter,
+    ) -> Result<(), CodedError> {
+        let result = self.inner.change_events(connection, namespace, filter);
+        self.journal
+            .write(Entry::Listening(connection.clone(), result.clone()));
         result
     }
 

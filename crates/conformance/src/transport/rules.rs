@@ -1,6 +1,7 @@
 //! Which promises does a transport have to keep?
 
 mod batches;
+mod changes;
 mod connections;
 mod ephemeral;
 mod full;
@@ -36,6 +37,8 @@ pub struct Rule {
 pub(super) enum Part {
     /// It takes batches.
     Batches,
+    /// It takes changes.
+    Changes,
     /// One of its options is a secret.
     Secrets,
 }
@@ -165,6 +168,27 @@ pub static RULES: &[Rule] = &[
         [Ephemeral]
     ),
     rule!(
+        changes::told,
+        "changes",
+        "A connection that asks for changes is told those of its namespace that it asked for, whole and in order, answers none of them, and is told no more when it is closed.",
+        [Changes, TwoConnections, Cut],
+        Changes
+    ),
+    rule!(
+        changes::refused,
+        "changes_refused",
+        "Changes that the engine refuses are refused to the application, with the code of the error.",
+        [Changes],
+        Changes
+    ),
+    rule!(
+        changes::dropped,
+        "changes_dropped",
+        "Where the application does not read changes, the transport waits for nobody and says busy before it holds too much; when it reads again, what it was told and what it is said to have missed are all there were.",
+        [Changes, Stall],
+        Changes
+    ),
+    rule!(
         batches::whole,
         "batch",
         "A batch arrives in order, is answered as one, and a second answer to it settles no other.",
@@ -236,6 +260,7 @@ macro_rules! transport_suite {
             busy failed_hand_over never_blocks
             takeover after_closed matcher replaced_list
             ephemeral_life ephemeral_refused
+            changes changes_refused changes_dropped
             batch batch_items
             options_schema config_schema secrets
             panics shutdown after_shutdown

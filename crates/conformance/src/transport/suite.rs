@@ -88,6 +88,8 @@ fn lacking(bench: &Bench, rule: &Rule) -> Option<String> {
         Part::Batches => {
             (!bench.capabilities().batches).then(|| "the transport takes no batches".to_owned())
         }
+        Part::Changes => (!bench.capabilities().change_events)
+            .then(|| "the transport takes no changes".to_owned()),
         Part::Secrets => {
             let schema = bench.transport().ok()?.options_schema();
             let secret = samples::properties(&schema)

@@ -27,6 +27,9 @@ fn only_what_lines_cannot_say_is_skipped() {
     let expected = [
         "ephemeral_life",
         "ephemeral_refused",
+        "changes",
+        "changes_refused",
+        "changes_dropped",
         "batch",
         "batch_items",
         "secrets",

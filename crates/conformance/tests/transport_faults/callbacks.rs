@@ -89,6 +89,22 @@ impl Callbacks for WrongCallbacks {
         }
     }
 
+    fn change_events(
+        &self,
+        connection: &ConnectionId,
+        namespace: &str,
+        filter: ChangeFilter,
+    ) -> Result<(), CodedError> {
+        let callbacks = self.callbacks();
+        match self.0.fault {
+            Fault::TellsAllChanges => {
+                callbacks.change_events(connection, namespace, ChangeFilter::default())
+            }
+            Fault::AsksInTheDefault => callbacks.change_events(connection, "default", filter),
+            _ => callbacks.change_events(connection, namespace, filter),
+        }
+    }
+
     fn connection_closed(&self, connection: &ConnectionId) {
         if self.0.fault != Fault::ForgetsClosed {
             self.callbacks().connection_closed(connection);

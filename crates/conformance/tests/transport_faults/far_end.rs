@@ -44,6 +44,9 @@ impl Callers {
                 .office
                 .attach_ephemeral(id, &wanted.namespace, wanted.filter, wanted.options)
                 .map(drop),
+            Attach::Changes { namespace, filter } => {
+                self.office.attach_changes(id, &namespace, filter)
+            }
             other => panic!("{other:?}"),
         };
         attached.map_err(|error| FarError::Refused(error.to_string()))
@@ -87,6 +90,9 @@ impl FarEnd for Callers {
                     event.subscription = Some(it.subscription.name.to_string());
                     event.sequence = Some(it.event.sequence().0);
                     Arrival::Event(event)
+                }
+                Some(Parcel::Change(change)) => {
+                    Arrival::Change(serde_json::to_value(change).unwrap())
                 }
                 Some(Parcel::Batch(it)) => {
                     let token = |id| token(it.subscription.id, id);

@@ -51,6 +51,13 @@ pub(crate) enum Fault {
     AcksAtShutdown,
     TakesAfterShutdown,
     AnswersStrangers,
+    TellsAllChanges,
+    AsksInTheDefault,
+    AcksChanges,
+    LosesChangesWhenFull,
+    BlocksOnChanges,
+    SwallowsTheDropped,
+    TakesChangesOfStrangers,
 }
 
 /// What must be refused, by which rule, and a word of the reason.
@@ -137,6 +144,40 @@ pub(crate) const REFUSED: &[(Fault, &str, &str)] = &[
         "ephemeral_subscription was not called",
     ),
     (Fault::HidesTheCode, "ephemeral_refused", "it does not work"),
+    (Fault::TellsAllChanges, "changes", "was due, and"),
+    (Fault::AcksChanges, "changes", "it was never given"),
+    (
+        Fault::ForgetsClosed,
+        "changes",
+        "connection_closed was not called",
+    ),
+    (Fault::AsksInTheDefault, "changes_refused", "FF10436"),
+    (Fault::TellsAllChanges, "changes_refused", "PH00451"),
+    (
+        Fault::LosesChangesWhenFull,
+        "changes_dropped",
+        "has not said that it is busy",
+    ),
+    (
+        Fault::BlocksOnChanges,
+        "changes_dropped",
+        "it must not wait",
+    ),
+    (
+        Fault::SwallowsTheDropped,
+        "changes_dropped",
+        "and then: nothing reached the application",
+    ),
+    (
+        Fault::NeverReady,
+        "changes_dropped",
+        "and then: nothing reached the application",
+    ),
+    (
+        Fault::TakesChangesOfStrangers,
+        "panics",
+        "that it does not know: Ok",
+    ),
     (Fault::ReversesBatches, "batch", "was due, and"),
     (Fault::ShiftsBatchAnswers, "batch", "is retry"),
     (

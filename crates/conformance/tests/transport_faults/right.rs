@@ -95,13 +95,18 @@ struct State {
 pub(crate) enum Parcel {
     Event(Delivery),
     Batch(Batch),
+    Change(ChangeEvent),
 }
+
+/// About how many bytes a change takes.
+const CHANGE_BYTES: usize = 200;
 
 impl Parcel {
     fn size(&self) -> usize {
         match self {
             Parcel::Event(delivery) => delivery.event.size(),
             Parcel::Batch(batch) => batch.items.iter().map(|item| item.event.size()).sum(),
+            Parcel::Change(_) => CHANGE_BYTES,
         }
     }
 
@@ -109,6 +114,7 @@ impl Parcel {
         match self {
             Parcel::Event(it) => it.subscription.id == subscription && it.id == id,
             Parcel::Batch(it) => it.subscription.id == subscription && it.id == id,
+            Parcel::Change(_) => false,
         }
     }
 }
@@ -130,6 +136,16 @@ impl Office {
             client.wanted.lock().unwrap().contains(&*subscription.name)
         });
         self.callbacks.register_connection(id, matcher)
+    }
+
+    /// What a client does to be told of changes.
+    pub(crate) fn attach_changes(
+        &self,
+        id: &ConnectionId,
+        namespace: &str,
+        filter: ChangeFilter,
+    ) -> Result<(), CodedError> {
+        self.callbacks.change_events(id, namespace, filter)
     }
 
     /// What a client does to get a subscription of its own.
@@ -276,6 +292,10 @@ impl Transport for Office {
                 .retain(|parcel| !parcel.is(subscription, delivery));
             state.bytes = state.queue.iter().map(Parcel::size).sum();
         }
+    }
+
+    fn change_event(&self, connection: &ConnectionId, change: &ChangeEvent) -> HandOver {
+        self.hand_over(connection, Parcel::Change(change.clone()))
     }
 
     fn status(&self) -> Option<Value> {

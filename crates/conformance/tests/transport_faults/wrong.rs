@@ -270,8 +270,28 @@ impl Transport for WrongTransport {
             .voided(connection, subscription, delivery, reason);
     }
 
-    fn change_event(&self, connection: &ConnectionId, change: &ChangeEvent) {
-        self.0.inner().change_event(connection, change);
+    fn change_event(&self, connection: &ConnectionId, change: &ChangeEvent) -> HandOver {
+        if self.0.fault == Fault::SwallowsTheDropped && change.dropped_count.is_some() {
+            return HandOver::Ok;
+        }
+        let told = self.0.inner().change_event(connection, change);
+        match (self.0.fault, &told) {
+            (Fault::LosesChangesWhenFull, HandOver::Busy(_)) => HandOver::Ok,
+            (Fault::BlocksOnChanges, HandOver::Busy(_)) => {
+                // Not for ever, so that the test can end.
+                std::thread::sleep(Duration::from_secs(2));
+                told
+            }
+            (Fault::AcksChanges, HandOver::Ok) => {
+                let id = DeliveryId::new(1, 1);
+                let subscription = SubscriptionId(change.id.unwrap_or_default());
+                let response = Response::new(subscription, id, Outcome::ack());
+                self.0.callbacks.respond(connection, response);
+                told
+            }
+            (Fault::TakesChangesOfStrangers, HandOver::Closed) => HandOver::Ok,
+            _ => told,
+        }
     }
 
     fn http_mounts(&self) -> Vec<HttpMount> {

@@ -78,11 +78,14 @@ fn names_skipped(manner: Manner) -> Vec<&'static str> {
 
 #[test]
 fn only_what_a_listener_cannot_do_is_skipped() {
-    // A listener has one subscription, which is there when it is; the transport takes no batches and has no
-    // options.
+    // A listener has one subscription, which is there when it is; the transport takes no changes and no batches,
+    // and has no options.
     let always = [
         "matcher",
         "replaced_list",
+        "changes",
+        "changes_refused",
+        "changes_dropped",
         "batch",
         "batch_items",
         "secrets",

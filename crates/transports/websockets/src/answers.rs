@@ -81,7 +81,8 @@ impl Session {
                 .ok_or_else(|| unmatched(answer));
         }
 
-        let ambiguous = answer.subscription.is_none() && self.starts != 1;
+        let subscriptions = self.starts - self.without_events;
+        let ambiguous = answer.subscription.is_none() && subscriptions != 1;
         let reference = answer.subscription.as_ref();
         let by_id = |subscription: &Subscription| {
             reference.is_some_and(|it| it.id == Some(subscription.id.0))

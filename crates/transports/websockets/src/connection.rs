@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use futures_util::task::AtomicWaker;
 use photinus_contract::{
-    Batch, ConnectionId, Delivery, DeliveryId, HandOver, Matcher, Subscription, SubscriptionId,
-    VoidReason, Wait,
+    Batch, ChangeEvent, ConnectionId, Delivery, DeliveryId, HandOver, Matcher, Subscription,
+    SubscriptionId, VoidReason, Wait,
 };
 use uuid::Uuid;
 
@@ -103,6 +103,23 @@ impl Connection {
         })
     }
 
+    /// Queues a change for the client. It is never unanswered.
+    pub(crate) fn tell_change(&self, change: &ChangeEvent) -> HandOver {
+        {
+            let mut state = self.lock();
+            if state.closed {
+                return HandOver::Closed;
+            }
+            let outgoing = Outgoing::new(Payload::Change(change.clone()));
+            if !state.queue.has_room(outgoing.size) {
+                return HandOver::Busy(Wait::Connection);
+            }
+            state.queue.push(outgoing);
+        }
+        self.waker.wake();
+        HandOver::Ok
+    }
+
     fn hand_over(
         &self,
         mut outgoing: Outgoing,
@@ -139,6 +156,7 @@ impl Connection {
             let current = outgoing.place.is_none_or(|place| match outgoing.payload {
                 Payload::Event(_) => in_flight.events.write(place),
                 Payload::Batch(..) => in_flight.batches.write(place),
+                Payload::Change(_) => true,
             });
             if current {
                 bytes = bytes.saturating_add(outgoing.size);

@@ -4,7 +4,7 @@
 //! one pass and no allocation.
 
 use photinus_contract::object::{Object, null_as_default, object_or_default, object_or_none};
-use photinus_contract::{CodedError, SubscriptionFilter, SubscriptionOptions};
+use photinus_contract::{ChangeFilter, CodedError, SubscriptionFilter, SubscriptionOptions};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -29,10 +29,25 @@ pub(crate) struct Start {
     pub(crate) name: String,
     #[serde(deserialize_with = "null_as_default")]
     pub(crate) ephemeral: bool,
-    #[serde(deserialize_with = "object_or_default")]
-    pub(crate) filter: SubscriptionFilter,
+    #[serde(deserialize_with = "object_or_none")]
+    pub(crate) filter: Option<SubscriptionFilter>,
     #[serde(deserialize_with = "object_or_default")]
     pub(crate) options: SubscriptionOptions,
+    /// Ignored unless the start is ephemeral, as everything that FireFly does not know.
+    #[serde(rename = "changeEvents", deserialize_with = "object_or_none")]
+    pub(crate) change_events: Option<ChangeFilter>,
+}
+
+impl Start {
+    /// The changes that it asks for.
+    pub(crate) fn changes(&self) -> Option<&ChangeFilter> {
+        self.change_events.as_ref().filter(|_| self.ephemeral)
+    }
+
+    /// Whether it asks for events. One that asks for changes does so only if it has a filter, too.
+    pub(crate) fn wants_events(&self) -> bool {
+        self.changes().is_none() || self.filter.is_some()
+    }
 }
 
 /// Names what is answered. Everything may be absent.
@@ -210,8 +225,35 @@ mod tests {
         let ClientFrame::Start(start) = parse(frame).unwrap() else {
             panic!("not a start");
         };
-        assert_eq!(start.filter.message.tag, "t");
+        assert_eq!(start.filter.unwrap().message.tag, "t");
         assert_eq!(start.options.read_ahead, Some(3));
+    }
+
+    #[test]
+    fn a_start_asks_for_changes_for_events_or_for_both() {
+        for (fields, changes, events) in [
+            (r#""ephemeral":true"#, false, true),
+            (r#""ephemeral":true,"changeEvents":null"#, false, true),
+            (r#""ephemeral":true,"changeEvents":{}"#, true, false),
+            (
+                r#""ephemeral":true,"changeEvents":{"collections":null,"types":["created"]},"filter":null"#,
+                true,
+                false,
+            ),
+            (
+                r#""ephemeral":true,"changeEvents":{},"filter":{}"#,
+                true,
+                true,
+            ),
+            (r#""name":"a","changeEvents":{}"#, false, true),
+        ] {
+            let frame = format!(r#"{{"type":"start",{fields}}}"#);
+            let ClientFrame::Start(start) = parse(frame.as_bytes()).unwrap() else {
+                panic!("not a start");
+            };
+            let asked = (start.changes().is_some(), start.wants_events());
+            assert_eq!(asked, (changes, events), "{fields}");
+        }
     }
 
     #[test]
@@ -252,6 +294,10 @@ mod tests {
             r#"{"type":"start","filter":[]}"#,
             r#"{"type":"start","filter":{"events":5}}"#,
             r#"{"type":"start","autoack":"yes"}"#,
+            r#"{"type":"start","changeEvents":[]}"#,
+            r#"{"type":"start","changeEvents":true}"#,
+            r#"{"type":"start","changeEvents":{"collections":"events"}}"#,
+            r#"{"type":"start","changeEvents":{"types":[5]}}"#,
             r#"{"type":"nack","events":[{"action":"park"}]}"#,
             r#"{"type":"nack","events":{}}"#,
             r#"{"type":"nack","delay":5}"#,

@@ -11,6 +11,8 @@ pub fn frame(frame: &[u8]) -> Result<String, CodedError> {
 
 /// The namespace, name, filter and options that the query of an upgrade starts.
 pub fn query(query: &str) -> Option<(String, String, SubscriptionFilter, SubscriptionOptions)> {
-    crate::query::auto_start(query)
-        .map(|start| (start.namespace, start.name, start.filter, start.options))
+    crate::query::auto_start(query).map(|start| {
+        let filter = start.filter.unwrap_or_default();
+        (start.namespace, start.name, filter, start.options)
+    })
 }

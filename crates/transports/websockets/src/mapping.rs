@@ -16,7 +16,7 @@ use crate::text::Text;
 const REASON_MAX: usize = 2048;
 const REASON_DEFAULT: &str = "rejected by the application";
 
-/// Appends the frame of a delivery to `out`; `scratch` is reused.
+/// Appends the frame of a payload to `out`; `scratch` is reused.
 pub(crate) fn write_payload(payload: &Payload, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
     scratch.clear();
     match payload {
@@ -43,6 +43,11 @@ pub(crate) fn write_payload(payload: &Payload, scratch: &mut Vec<u8>, out: &mut 
                     .write_tracked_delivery(subscription, item.id, item.attempt, scratch);
             }
             scratch.extend_from_slice(b"]}");
+        }
+        Payload::Change(change) => {
+            scratch.extend_from_slice(b"{\"type\":\"change_notification\",\"changeEvent\":");
+            let _ = serde_json::to_writer(&mut *scratch, change);
+            scratch.push(b'}');
         }
     }
     write_text(scratch, out);

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use photinus_contract::{Batch, Delivery};
+use photinus_contract::{Batch, ChangeEvent, Delivery};
 use uuid::Uuid;
 
 /// Something to write.
@@ -13,7 +13,12 @@ use uuid::Uuid;
 pub(crate) enum Payload {
     Event(Delivery),
     Batch(Uuid, Batch),
+    /// Never answered.
+    Change(ChangeEvent),
 }
+
+/// About how many bytes the frame of a change takes.
+const CHANGE_BYTES: usize = 300;
 
 impl Payload {
     /// About how many bytes it takes on the wire.
@@ -23,12 +28,13 @@ impl Payload {
             Payload::Batch(_, batch) => {
                 256 + batch.items.iter().map(|i| i.event.size()).sum::<usize>()
             }
+            Payload::Change(_) => CHANGE_BYTES,
         }
     }
 }
 
-/// A payload and its place among the unanswered deliveries. Without a place it is acknowledged when it is
-/// written.
+/// A payload and its place among the unanswered deliveries. A delivery without a place is acknowledged when it
+/// is written.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) payload: Payload,

@@ -1,6 +1,6 @@
 //! What does the query of an upgrade start?
 
-use photinus_contract::SubscriptionFilter;
+use photinus_contract::{ChangeFilter, SubscriptionFilter};
 
 use crate::frames::Start;
 
@@ -16,6 +16,7 @@ pub(crate) fn auto_start(query: &str) -> Option<Start> {
     };
     let flag = |key: &str| value(key).is_some_and(|value| value != "false");
     let text = |key: &str| value(key).unwrap_or_default().to_owned();
+    let has_filter = pairs.iter().any(|(name, _)| name.starts_with("filter."));
 
     if !flag("ephemeral") && value("name").is_none() {
         return None;
@@ -25,7 +26,8 @@ pub(crate) fn auto_start(query: &str) -> Option<Start> {
         namespace: text("namespace"),
         name: text("name"),
         ephemeral: flag("ephemeral"),
-        filter: filter(text),
+        filter: has_filter.then(|| filter(text)),
+        change_events: change_events(&flag, &value),
         ..Start::default()
     };
     start.options.batch = flag("batch").then_some(true);
@@ -36,6 +38,21 @@ pub(crate) fn auto_start(query: &str) -> Option<Start> {
         value => value.to_owned(),
     });
     Some(start)
+}
+
+/// `changeevents` asks for all changes; its lists, with commas, for some.
+fn change_events<'a>(
+    flag: &impl Fn(&str) -> bool,
+    value: &impl Fn(&str) -> Option<&'a str>,
+) -> Option<ChangeFilter> {
+    let list = |key: &str| -> Option<Vec<String>> {
+        let names = value(key)?.split(',').filter(|name| !name.is_empty());
+        Some(names.map(str::to_owned).collect())
+    };
+    let collections = list("changeevents.collections");
+    let types = list("changeevents.types");
+    let asked = flag("changeevents") || collections.is_some() || types.is_some();
+    asked.then(|| ChangeFilter::new(collections.unwrap_or_default(), types.unwrap_or_default()))
 }
 
 fn filter(text: impl Fn(&str) -> String) -> SubscriptionFilter {
@@ -143,10 +160,36 @@ mod tests {
             "ephemeral&filter.events=%5Ea+b%3D=c&filter.blockchain.name=n&filter.blockchainevent.listener=x&filter.topic=%zz&filter.topic=t&filter.topic=u&filter.author=%C3%A4%",
         )
         .unwrap();
-        assert_eq!(start.filter.events, "^a b==c");
-        assert_eq!(start.filter.blockchainevent.name, "n");
-        assert_eq!(start.filter.blockchainevent.listener, "");
-        assert_eq!(start.filter.topic, "t");
-        assert_eq!(start.filter.author, "");
+        let filter = start.filter.unwrap();
+        assert_eq!(filter.events, "^a b==c");
+        assert_eq!(filter.blockchainevent.name, "n");
+        assert_eq!(filter.blockchainevent.listener, "");
+        assert_eq!(filter.topic, "t");
+        assert_eq!(filter.author, "");
+    }
+
+    #[test]
+    fn changes_are_asked_for_by_a_flag_or_by_lists() {
+        let lists = |collections: &[&str], types: &[&str]| {
+            let owned = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect();
+            Some(ChangeFilter::new(owned(collections), owned(types)))
+        };
+        for (query, expected, events) in [
+            ("ephemeral", None, true),
+            ("ephemeral&changeevents=false", None, true),
+            ("ephemeral&changeevents", lists(&[], &[]), false),
+            (
+                "ephemeral&changeevents.collections=events,data&changeevents.types=created",
+                lists(&["events", "data"], &["created"]),
+                false,
+            ),
+            ("ephemeral&changeevents.types=", lists(&[], &[]), false),
+            ("ephemeral&changeevents&filter.tag=", lists(&[], &[]), true),
+            ("name=a&changeevents", None, true),
+        ] {
+            let start = auto_start(query).unwrap();
+            assert_eq!(start.changes().cloned(), expected, "{query}");
+            assert_eq!(start.wants_events(), events, "{query}");
+        }
     }
 }

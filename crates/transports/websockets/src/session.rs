@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use photinus_contract::transport::{ConnectionState, Scope};
-use photinus_contract::{CodedError, Response, SubscriptionId};
+use photinus_contract::{ChangeFilter, CodedError, Response, SubscriptionId};
 
 use crate::connection::Connection;
 use crate::frames::{ClientFrame, Start, parse};
@@ -25,6 +25,8 @@ pub(crate) struct Session {
     registered: bool,
     /// Starts so far, also failed ones and repeated ones.
     pub(crate) starts: usize,
+    /// How many of them asked for changes and for no events, so that an answer cannot be meant for them.
+    pub(crate) without_events: usize,
     starts_bytes: usize,
     pub(crate) autoack: bool,
     pub(crate) ephemerals: HashSet<SubscriptionId>,
@@ -46,6 +48,7 @@ impl Session {
             connection,
             registered: false,
             starts: 0,
+            without_events: 0,
             starts_bytes: 0,
             autoack: false,
             ephemerals: HashSet::new(),
@@ -124,7 +127,12 @@ impl Session {
         self.record(&start);
         checked?;
         if start.ephemeral {
-            self.start_ephemeral(start)
+            let changes = start.changes().cloned();
+            let namespace = start.namespace.clone();
+            if start.wants_events() {
+                self.start_ephemeral(start)?;
+            }
+            changes.map_or(Ok(()), |changes| self.tell_changes(&namespace, changes))
         } else if self.connection.attached.add(&start.namespace, &start.name) {
             self.register()
         } else {
@@ -152,7 +160,7 @@ impl Session {
         if start.ephemeral && start.options.with_data == Some(true) {
             return Err(with_data_refused());
         }
-        Ok(())
+        start.changes().map_or(Ok(()), ChangeFilter::check)
     }
 
     fn check_autoack(&self, start: &Start) -> Result<(), CodedError> {
@@ -175,6 +183,7 @@ impl Session {
             self.autoack = start.autoack.unwrap_or(false);
         }
         self.starts += 1;
+        self.without_events += usize::from(!start.wants_events());
         let mut state = self.connection.lock();
         state.autoack = self.autoack;
         state.starts.push(Started {
@@ -182,7 +191,8 @@ impl Session {
             ephemeral: start.ephemeral,
             namespace: start.namespace.clone(),
             name: start.name.clone(),
-            filter: start.filter.clone(),
+            filter: start.filter.clone().unwrap_or_default(),
+            change_events: start.changes().cloned(),
         });
     }
 
@@ -207,11 +217,21 @@ impl Session {
         let subscription = self.hub.callbacks.ephemeral_subscription(
             &self.connection.id,
             &start.namespace,
-            start.filter,
+            start.filter.unwrap_or_default(),
             options,
         )?;
         self.ephemerals.insert(subscription.id);
         Ok(())
+    }
+
+    fn tell_changes(&mut self, namespace: &str, filter: ChangeFilter) -> Result<(), CodedError> {
+        if !self.registered {
+            self.register()?;
+        }
+        let connection = &self.connection.id;
+        self.hub
+            .callbacks
+            .change_events(connection, namespace, filter)
     }
 }
 

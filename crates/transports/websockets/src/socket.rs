@@ -218,9 +218,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         for outgoing in self.taken.drain(..) {
             write_payload(&outgoing.payload, &mut self.scratch, &mut self.out.bytes);
             if outgoing.place.is_none() {
-                self.acknowledged.push(match &outgoing.payload {
-                    Payload::Event(delivery) => (delivery.subscription.id, delivery.id),
-                    Payload::Batch(_, batch) => (batch.subscription.id, batch.id),
+                self.acknowledged.extend(match &outgoing.payload {
+                    Payload::Event(delivery) => Some((delivery.subscription.id, delivery.id)),
+                    Payload::Batch(_, batch) => Some((batch.subscription.id, batch.id)),
+                    Payload::Change(_) => None,
                 });
             }
         }

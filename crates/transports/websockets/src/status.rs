@@ -1,6 +1,6 @@
 //! What does an operator see?
 
-use photinus_contract::{SubscriptionFilter, Timestamp};
+use photinus_contract::{ChangeFilter, SubscriptionFilter, Timestamp};
 use serde::Serialize;
 
 use crate::connection::Connection;
@@ -16,6 +16,9 @@ pub(crate) struct Started {
     pub(crate) name: String,
     /// As the start gave it; the stored subscription may have another one.
     pub(crate) filter: SubscriptionFilter,
+    /// The changes that it asked for. If nothing else is said than this, there are no events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) change_events: Option<ChangeFilter>,
 }
 
 /// The body of `GET /api/v1/websockets`.

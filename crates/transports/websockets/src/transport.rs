@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
-    Batch, BoxFuture, Callbacks, Capabilities, CodedError, ConnectionId, Delivery, DeliveryId,
-    HandOver, SubscriptionId, SubscriptionOptions, Transport, TransportPlugin, VoidReason,
+    Batch, BoxFuture, Callbacks, Capabilities, ChangeEvent, CodedError, ConnectionId, Delivery,
+    DeliveryId, HandOver, SubscriptionId, SubscriptionOptions, Transport, TransportPlugin,
+    VoidReason,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -124,6 +125,7 @@ struct Running {
 impl Transport for Running {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
+        capabilities.change_events = true;
         capabilities.batches = true;
         capabilities.ordering_keys = true;
         capabilities
@@ -165,6 +167,13 @@ impl Transport for Running {
         // What a closed connection left is with the other leftovers already.
         if let Some(connection) = self.hub.connection(connection) {
             connection.void(subscription, delivery, reason, &self.hub.left);
+        }
+    }
+
+    fn change_event(&self, connection: &ConnectionId, change: &ChangeEvent) -> HandOver {
+        match self.hub.connection(connection) {
+            Some(connection) => connection.tell_change(change),
+            None => HandOver::Closed,
         }
     }
 

@@ -10,12 +10,12 @@ use crate::transport::journal::Entry;
 use crate::transport::verdict::{Fault, Kept, require};
 
 /// Values of a message of the flood. Their references make its events about 60 KiB long.
-const VALUES: usize = 500;
+pub(super) const VALUES: usize = 500;
 /// Events of a message of the flood.
-const TOPICS: usize = 10;
+pub(super) const TOPICS: usize = 10;
 /// Longest that a call into the transport may take. Generous: what blocks does so for as long as the
 /// application does not read.
-const CALL_MAX: Duration = Duration::from_millis(500);
+pub(super) const CALL_MAX: Duration = Duration::from_millis(500);
 /// Half of the hand-overs are at least so fast.
 const CALL_TYPICAL: Duration = Duration::from_millis(20);
 
@@ -112,11 +112,16 @@ fn check_times(bench: &Bench) -> Kept {
     })
 }
 
-/// Publishes more than a transport may hold.
-async fn flood(bench: &Bench) -> Result<Vec<Sent>, Fault> {
+/// A message of the flood.
+pub(super) fn flood_message() -> Value {
     let topics: Vec<String> = (0..TOPICS).map(|topic| format!("flood{topic}")).collect();
     let values: Vec<Value> = (0..VALUES).map(|value| json!({"value": value})).collect();
-    let message = json!({"header": {"topics": topics}, "data": values});
+    json!({"header": {"topics": topics}, "data": values})
+}
+
+/// Publishes more than a transport may hold.
+async fn flood(bench: &Bench) -> Result<Vec<Sent>, Fault> {
+    let message = flood_message();
     let mut sent = bench.send(message.clone(), TOPICS).await?;
     let bytes = bench.handle.events("default", 0, 1).await;
     let bytes: usize = bytes

@@ -76,6 +76,7 @@ impl Clients {
         let event = |event: &Value| FarEvent::from_json(event, self.token(event));
         match frame["type"].as_str() {
             Some("protocol_error") => Arrival::Refused(frame["error"].to_string()),
+            Some("change_notification") => Arrival::Change(frame["changeEvent"].clone()),
             Some("event_batch") => {
                 let events = frame["events"].as_array().into_iter().flatten();
                 Arrival::Batch(FarBatch::new(
@@ -130,6 +131,9 @@ impl FarEnd for Clients {
             Attach::Ephemeral(wanted) => json!({
                 "type": "start", "ephemeral": true, "namespace": wanted.namespace,
                 "filter": wanted.filter, "options": wanted.options,
+            }),
+            Attach::Changes { namespace, filter } => json!({
+                "type": "start", "ephemeral": true, "namespace": namespace, "changeEvents": filter,
             }),
             _ => Value::Null,
         };

@@ -364,7 +364,7 @@ async fn deliveries_carry_no_data() {
     );
     let capabilities = world.transport.capabilities();
     assert!(capabilities.batches && capabilities.ordering_keys);
-    assert!(!capabilities.replies && !capabilities.change_events);
+    assert!(!capabilities.replies && capabilities.change_events);
 }
 
 #[test]
