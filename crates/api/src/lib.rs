@@ -9,6 +9,8 @@
 //!                                            waiter ◀── Listeners ◀──┘
 //! ```
 //!
+//! [`Spi`] is FireFly's other port, for systems that observe this one.
+//!
 //! Invariants: a handler decides nothing that a transport or another API would have to decide too, that is
 //! the engine's; nothing here knows the name of a transport, and only the waiter listens to one; every error
 //! leaves in the coded form.
@@ -44,6 +46,8 @@ mod socket;
 mod status;
 mod subscriptions;
 
+mod spi;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -57,6 +61,7 @@ pub use crate::departure::Departure;
 use crate::front::Front;
 pub use crate::lasting::Lasting;
 use crate::mounts::Mounts;
+pub use crate::spi::{Spi, SpiConfig};
 use crate::waiter::Waiter;
 
 /// What handlers need.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use photinus_api::ApiConfig;
+use photinus_api::{ApiConfig, SpiConfig};
 use photinus_engine::EngineConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -27,6 +27,8 @@ struct File {
     data: Option<PathBuf>,
     /// The API and the paths of the transports.
     api: ApiConfig,
+    /// What other systems observe.
+    spi: SpiConfig,
     /// What machines ask.
     monitoring: MonitoringConfig,
     /// The log on standard error.
@@ -44,6 +46,7 @@ struct File {
 pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     pub(crate) api: ApiConfig,
+    pub(crate) spi: SpiConfig,
     pub(crate) monitoring: MonitoringConfig,
     pub(crate) log: LogConfig,
     pub(crate) engine: EngineConfig,
@@ -82,6 +85,7 @@ impl Settings {
                 .or(file.data)
                 .unwrap_or_else(|| DATA_DEFAULT.into()),
             api: file.api,
+            spi: file.spi,
             monitoring: file.monitoring,
             log: file.log,
             engine: file.engine,
@@ -105,6 +109,19 @@ impl Settings {
         self.api.check().map_err(|error| format!("[api] {error}"))?;
         if self.monitoring.connections_max == 0 {
             return Err("[monitoring] connections_max: must be at least 1".to_owned());
+        }
+        self.spi.check().map_err(|error| format!("[spi] {error}"))?;
+        if let Some(spi) = self.spi.listen.filter(|spi| spi.port() != 0) {
+            for (other, whose) in [
+                (self.api.listen, "the API"),
+                (self.monitoring.listen, "monitoring"),
+            ] {
+                if spi == other {
+                    return Err(format!(
+                        "[spi] listen: {spi} is where {whose} listens; choose another port"
+                    ));
+                }
+            }
         }
         let api = self.api.listen;
         if api == self.monitoring.listen && api.port() != 0 {
@@ -230,6 +247,22 @@ mod tests {
             (
                 "[monitoring]\nlisten = '127.0.0.1:5000'",
                 &["[monitoring] listen", "API"],
+            ),
+            (
+                "[spi]\nport = 5001",
+                &[":2:", "unknown field `port`", "`listen`"],
+            ),
+            (
+                "[spi]\nconnections_max = 0",
+                &["[spi] connections_max", "at least 1"],
+            ),
+            (
+                "[spi]\nlisten = '127.0.0.1:5000'",
+                &["[spi] listen", "the API"],
+            ),
+            (
+                "[spi]\nlisten = '127.0.0.1:6000'",
+                &["[spi] listen", "monitoring"],
             ),
             ("[engine]\nshard = 5", &[":2:", "`shard = 5`", "`shards`"]),
             (

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use photinus_api::Spi;
 use photinus_contract::store::Store;
 use photinus_engine::{Engine, Parts};
 
@@ -46,11 +47,19 @@ fn end_at_once(signal: Signal) -> ! {
     std::process::exit(signal.status())
 }
 
+/// The SPI, where it is served.
+struct ServedSpi {
+    spi: Spi,
+    serving: Serving,
+    address: SocketAddr,
+}
+
 struct Server {
     engine: Engine,
     listeners: Listeners,
     api: Serving,
     monitoring: Serving,
+    spi: Option<ServedSpi>,
     readiness: Readiness,
     api_address: SocketAddr,
     monitoring_address: SocketAddr,
@@ -59,12 +68,15 @@ struct Server {
 
 impl Server {
     async fn start(settings: Settings) -> Result<Self, String> {
-        let api_port = take("[api] listen", "--listen", settings.api.listen)?;
+        let api_port = take("[api] listen", Some("--listen"), settings.api.listen)?;
         let monitoring_port = take(
             "[monitoring] listen",
-            "--monitoring",
+            Some("--monitoring"),
             settings.monitoring.listen,
         )?;
+        let spi_port = settings.spi.listen;
+        let spi_port = spi_port.map(|address| take("[spi] listen", None, address));
+        let spi_port = spi_port.transpose()?;
         let (api_address, monitoring_address) = (api_port.address(), monitoring_port.address());
 
         let readiness = Readiness::default();
@@ -73,13 +85,24 @@ impl Server {
                 monitoring::router(readiness.clone()),
                 settings.monitoring.connections_max,
             )
-            .map_err(|error| not_listening(monitoring_address, "--monitoring", &error))?;
+            .map_err(|error| not_listening(monitoring_address, Some("--monitoring"), &error))?;
 
         let store = open_store(&settings.data, settings.store.clone()).await?;
         let engine = Engine::start(Parts::new(store, settings.engine.clone()))
             .await
             .map_err(|error| error.to_string())?;
-        let (api, listeners) = match serve_api(&engine, api_port, &settings).await {
+        let served = match serve_api(&engine, api_port, &settings).await {
+            Ok((api, listeners)) => match serve_spi(&engine, spi_port, &settings) {
+                Ok(spi) => Ok((api, listeners, spi)),
+                Err(error) => {
+                    listeners.close();
+                    api.stop().await;
+                    Err(error)
+                }
+            },
+            Err(error) => Err(error),
+        };
+        let (api, listeners, spi) = match served {
             Ok(served) => served,
             Err(error) => {
                 if let Err(error) = engine.shutdown().await {
@@ -94,6 +117,7 @@ impl Server {
             listeners,
             api,
             monitoring,
+            spi,
             readiness,
             api_address,
             monitoring_address,
@@ -104,9 +128,12 @@ impl Server {
     /// What whoever has started the server waits for. Nobody has to read it.
     fn announce(&self) {
         let data = std::path::absolute(&self.data).unwrap_or_else(|_| self.data.clone());
+        let spi = self.spi.as_ref().map(|spi| spi.address);
+        let spi = spi.map(|address| format!("Photinus's SPI listens on http://{address}\n"));
         let lines = format!(
-            "Photinus listens on http://{}\nMonitoring on http://{}\nData in {}\n",
+            "Photinus listens on http://{}\n{}Monitoring on http://{}\nData in {}\n",
             self.api_address,
+            spi.unwrap_or_default(),
             self.monitoring_address,
             data.display()
         );
@@ -119,7 +146,11 @@ impl Server {
         self.readiness.stopping();
         // Requests that wait for a reply are answered now, so that nothing waits for them.
         self.listeners.close();
-        self.api.stop().await;
+        if let Some(ServedSpi { spi, serving, .. }) = self.spi {
+            tokio::join!(serving.stop(), spi.stop(), self.api.stop());
+        } else {
+            self.api.stop().await;
+        }
         let stopped = self.engine.shutdown().await;
         self.monitoring.stop().await;
         stopped.map_err(|error| format!("the data was not closed cleanly: {error}"))?;
@@ -147,16 +178,35 @@ async fn serve_api(
     let router = photinus_api::router(engine.handle(), listeners.clone(), settings.api.clone());
     let serving = port
         .serve(router, settings.api.connections_max)
-        .map_err(|error| not_listening(address, "--listen", &error))?;
+        .map_err(|error| not_listening(address, Some("--listen"), &error))?;
     Ok((serving, listeners))
 }
 
-fn take(key: &str, flag: &str, address: SocketAddr) -> Result<Port, String> {
+fn serve_spi(
+    engine: &Engine,
+    port: Option<Port>,
+    settings: &Settings,
+) -> Result<Option<ServedSpi>, String> {
+    let Some(port) = port else { return Ok(None) };
+    let address = port.address();
+    let spi = Spi::new(engine.handle(), &settings.spi);
+    let serving = port
+        .serve(spi.router(&settings.api), settings.spi.connections_max)
+        .map_err(|error| not_listening(address, None, &error))?;
+    Ok(Some(ServedSpi {
+        spi,
+        serving,
+        address,
+    }))
+}
+
+fn take(key: &str, flag: Option<&str>, address: SocketAddr) -> Result<Port, String> {
     Port::take(address).map_err(|error| format!("{key}: {}", not_listening(address, flag, &error)))
 }
 
-fn not_listening(address: SocketAddr, flag: &str, error: &std::io::Error) -> String {
-    format!("cannot listen on {address}: {error}; choose another address with {flag}")
+fn not_listening(address: SocketAddr, flag: Option<&str>, error: &std::io::Error) -> String {
+    let with = flag.map(|flag| format!(" with {flag}")).unwrap_or_default();
+    format!("cannot listen on {address}: {error}; choose another address{with}")
 }
 
 async fn open_store(data: &Path, sections: StoreSections) -> Result<Arc<dyn Store>, String> {
