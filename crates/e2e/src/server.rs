@@ -122,6 +122,7 @@ struct Running {
     child: Child,
     address: SocketAddr,
     monitoring: SocketAddr,
+    spi: Option<SocketAddr>,
 }
 
 impl Server {
@@ -199,6 +200,7 @@ impl Server {
             child,
             address,
             monitoring,
+            spi: address_in(&printed, "Photinus's SPI listens on http://"),
         });
         let monitoring = self.monitoring();
         wait_until("the server to be ready", || {
@@ -364,6 +366,12 @@ impl Server {
     #[track_caller]
     pub fn monitoring(&self) -> Rest {
         Rest::new(self.running.as_ref().expect("it runs").monitoring)
+    }
+
+    /// Where its SPI is, if it has one.
+    #[track_caller]
+    pub fn spi(&self) -> Option<SocketAddr> {
+        self.running.as_ref().expect("it runs").spi
     }
 
     /// A new WebSocket at this path and query.

@@ -7,6 +7,7 @@
 mod batches;
 mod bulk;
 mod bulk_crashes;
+mod change_events;
 mod crashes;
 mod fixtures;
 mod full_disk;
@@ -35,6 +36,7 @@ mod sdk;
 mod sending_errors;
 mod shutdown;
 mod socket_errors;
+mod spi;
 mod stopped;
 mod subscriptions;
 mod takeover;
