@@ -18,6 +18,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// Most lines of one upload that are taken and not committed: some groups of the committer, so that it has the next
+/// one while it commits one, and what others publish does not wait behind a long queue.
+pub(crate) const LINES_IN_FLIGHT_MAX: usize = 4_000;
 /// How much of the answer is given to the connection at once.
 const PIECE_BYTES: usize = 64 << 10;
 /// Most bytes of errors that wait. What is on its way then still finds a place.
@@ -55,7 +58,7 @@ struct State {
 /// What keeps an upload from taking a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Room {
-    /// So many more lines can be taken.
+    /// So many lines can be taken.
     For(usize),
     /// Answers are on their way, and then there may be room.
     Later,
@@ -83,17 +86,19 @@ impl Answers {
         }
     }
 
-    /// For how many more lines there is room.
-    pub(crate) fn room(&self) -> Room {
+    /// For how many of these lines there is room. Not for a few of them if there will be room for all.
+    pub(crate) fn room(&self, wanted: usize) -> Room {
         let state = self.lock();
-        let room = match state.error_bytes < ERROR_BYTES_MAX {
+        let answers = match state.error_bytes < ERROR_BYTES_MAX {
             true => self.pending_max.saturating_sub(state.unanswered),
             false => 0,
         };
+        let room = answers.min(LINES_IN_FLIGHT_MAX - state.in_flight);
         match (room, state.in_flight) {
+            (room, _) if room >= wanted => Room::For(wanted),
+            (_, 1..) => Room::Later,
             (0, 0) => Room::Full,
-            (0, _) => Room::Later,
-            (room, _) => Room::For(room),
+            (room, 0) => Room::For(room),
         }
     }
 

@@ -20,20 +20,18 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use photinus_contract::{CodedError, Namespace};
 use photinus_engine::{Handle, Pending, Prepared};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
-use super::answers::{Answers, Room};
+use super::answers::{Answers, LINES_IN_FLIGHT_MAX, Room};
 use super::ending::Ending;
 use super::lines::{Line, Lines};
 use crate::config::ApiConfig;
 use crate::lasting::Lasting;
 use crate::one_of_many;
 
-/// Most lines of one upload that are taken and not committed: some groups of the committer, so that it has the next
-/// one while it commits one, and what others publish does not wait behind a long queue.
-const LINES_IN_FLIGHT_MAX: usize = 4_000;
 /// Most lines that one task prepares.
 const BATCH_LINES_MAX: usize = 128;
 /// About how many bytes of lines one task prepares; one line always fits.
@@ -44,7 +42,7 @@ const BATCHES_MAX: usize = 8;
 const BEHIND_MAX: Duration = Duration::from_secs(1);
 /// For how long nothing may come of what is read for nothing, after the upload has ended.
 const DISCARD_IDLE_MAX: Duration = Duration::from_secs(2);
-/// How long that goes on when the server stops.
+/// How long that goes on while the server stops.
 const DISCARD_STOPPING_MAX: Duration = Duration::from_secs(2);
 
 /// An upload that runs.
@@ -67,12 +65,12 @@ type Taken = (u64, Result<Pending, CodedError>);
 
 /// How far the upload is, for those who work on it.
 struct Progress {
-    /// Lines that may still be in flight.
-    in_flight: Semaphore,
     /// The last line that was taken.
     taken: AtomicU64,
     /// The first line that the server could not take; 0 if there is none.
     failed: AtomicU64,
+    /// Cancelled when there is one.
+    has_failed: CancellationToken,
 }
 
 impl Progress {
@@ -82,6 +80,7 @@ impl Progress {
         let _ = self
             .failed
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, first);
+        self.has_failed.cancel();
     }
 
     fn failed(&self) -> Option<u64> {
@@ -94,9 +93,9 @@ impl Upload {
     pub(crate) async fn run(self, begun: Option<Bytes>, mut body: Body) {
         let patience = self.lasting.patience();
         let progress = Progress {
-            in_flight: Semaphore::new(LINES_IN_FLIGHT_MAX),
             taken: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            has_failed: CancellationToken::new(),
         };
         let (batches, prepared) = mpsc::channel(BATCHES_MAX);
         let (queued, pending) = mpsc::channel(LINES_IN_FLIGHT_MAX);
@@ -105,6 +104,8 @@ impl Upload {
                 biased;
                 () = self.lasting.stop().cancelled() => Ending::Stopping,
                 () = self.answers.gone().cancelled() => Ending::Gone,
+                // Which line it was is known when all are answered.
+                () = progress.has_failed.cancelled() => Ending::Complete,
                 ending = self.read(begun, &mut body, &progress, &batches) => ending,
             };
             drop(batches);
@@ -122,17 +123,29 @@ impl Upload {
         tracing::debug!(namespace = %self.namespace, taken, ?ending, "an upload ended");
         if let Some(line) = ending.line(taken, &self.config) {
             self.answers.end(line);
-            // A client that writes all before it reads anything still has to get there.
-            match ending {
-                Ending::Stopping => {
-                    let _ = timeout(DISCARD_STOPPING_MAX, discard(&mut body)).await;
-                }
-                Ending::Behind | Ending::Failed(_) => discard(&mut body).await,
-                _ => {}
+            if matches!(
+                ending,
+                Ending::Stopping | Ending::Behind | Ending::Failed(_)
+            ) {
+                self.discard(&mut body).await;
             }
         }
         drop(patience);
         self.answers.close();
+    }
+
+    /// Reads what still comes, for nothing: a client that writes all before it reads anything has to get there.
+    async fn discard(&self, body: &mut Body) {
+        let all =
+            async { while let Ok(Some(Ok(_))) = timeout(DISCARD_IDLE_MAX, body.frame()).await {} };
+        let stopped = async {
+            self.lasting.stop().cancelled().await;
+            sleep(DISCARD_STOPPING_MAX).await;
+        };
+        tokio::select! {
+            () = all => {}
+            () = stopped => {}
+        }
     }
 
     /// Takes lines until there are no more, or it has to stop.
@@ -206,16 +219,10 @@ impl Upload {
     ) -> Result<(), Ending> {
         while !lines.is_empty() {
             let room = self.room(lines.len()).await?;
-            let place = batches.reserve().await;
-            let permits = progress.in_flight.acquire_many(room as u32).await;
-            let (Ok(place), Ok(permits)) = (place, permits) else {
+            let Ok(place) = batches.reserve().await else {
                 return Err(Ending::Gone);
             };
-            if let Some(line) = progress.failed() {
-                return Err(Ending::Failed(line));
-            }
             // From here on nothing is awaited: these lines are taken.
-            permits.forget();
             self.answers.expect(room);
             let batch: Vec<Line> = lines.drain(..room).collect();
             let numbers: Vec<u64> = batch.iter().map(|line| line.number).collect();
@@ -236,8 +243,8 @@ impl Upload {
     /// For how many of these lines there is room.
     async fn room(&self, wanted: usize) -> Result<usize, Ending> {
         loop {
-            match self.answers.room() {
-                Room::For(room) => return Ok(room.min(wanted)),
+            match self.answers.room(wanted) {
+                Room::For(room) => return Ok(room),
                 Room::Later => self.answers.changed().await,
                 Room::Full => timeout(BEHIND_MAX, self.answers.changed())
                     .await
@@ -292,7 +299,6 @@ impl Upload {
                 };
                 note(progress, number, &answer);
                 self.answers.push(number, &answer);
-                progress.in_flight.add_permits(1);
             }
             self.answers.wake();
         }
@@ -325,9 +331,4 @@ async fn prepare(
         });
     }
     prepared
-}
-
-/// Reads what still comes, for nothing.
-async fn discard(body: &mut Body) {
-    while let Ok(Some(Ok(_))) = timeout(DISCARD_IDLE_MAX, body.frame()).await {}
 }

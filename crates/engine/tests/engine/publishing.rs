@@ -247,3 +247,37 @@ async fn a_list_of_values_is_bounded_by_bytes() {
     assert_eq!(error.code(), "PH00414");
     assert_eq!(bench.handle.data("default", 0, 20).await.unwrap().len(), 20);
 }
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_in_the_log_in_the_order_in_which_they_were_queued() {
+    let bench = Bench::new().await;
+    let mut pending = Vec::new();
+    for number in 0..2_500 {
+        let message =
+            json!({"header": {"topics": ["a", "b"]}, "idempotencyKey": format!("k{number}")});
+        let message = serde_json::from_value(message).unwrap();
+        let prepared = bench
+            .handle
+            .prepare("default", MessageKind::Broadcast, false, message)
+            .await
+            .unwrap();
+        let id = prepared.id();
+        let queued = bench.handle.enqueue(prepared).await.unwrap();
+        // Whether or not anybody waits for it.
+        match number % 2 {
+            0 => drop(queued),
+            _ => pending.push((number, id, queued)),
+        }
+    }
+    for (number, id, pending) in pending {
+        let published = pending.await.unwrap();
+        assert_eq!((published.id, published.sequence.0), (id, 2 * number + 2));
+    }
+    let again = serde_json::from_value(json!({"idempotencyKey": "k0"})).unwrap();
+    let prepare = bench
+        .handle
+        .prepare("default", MessageKind::Broadcast, false, again);
+    let again = bench.handle.enqueue(prepare.await.unwrap()).await.unwrap();
+    let error = again.await.unwrap_err();
+    assert_eq!((error.code(), error.status()), ("FF10430", 409));
+}
