@@ -11,6 +11,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use photinus_contract::ChangeEvent;
 use photinus_engine::{Changes, Handle};
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -59,6 +60,8 @@ pub(super) async fn run(io: Upgraded, handle: &Handle, stop: &CancellationToken)
             let reason = reason.into();
             let farewell = async {
                 socket.close(Some(CloseFrame { code, reason })).await?;
+                socket.get_mut().shutdown().await?;
+                // What is unread when we close would make the kernel drop our last frame.
                 while let Some(Ok(_)) = socket.next().await {}
                 Ok::<_, Error>(())
             };
