@@ -48,6 +48,9 @@ mod subscriptions;
 
 mod spi;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 use std::sync::Arc;
 
 use axum::Router;

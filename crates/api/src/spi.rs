@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::config::SpiConfig;
+pub(crate) use self::frames::read;
 use crate::config::ApiConfig;
 use crate::errors::{ApiError, unknown_namespace};
 use crate::front::{self, Front};

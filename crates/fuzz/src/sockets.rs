@@ -163,6 +163,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_client_is_told_of_changes_and_answers_none() {
+        for (file, changes, answers) in [("changes", 6, 0), ("changes-and-events", 4, 3)] {
+            let input = std::fs::read(format!("corpus/sockets/{file}")).unwrap();
+            let world = World::new();
+            let answer = world.runtime.block_on(world.talk(&Script::read(&input)));
+            let text = String::from_utf8_lossy(&answer);
+            let told = text.matches(r#"{"type":"change_notification","changeEvent":{"#);
+            assert_eq!(told.count(), changes, "{file}: {text}");
+            assert_eq!(world.recorder.answers(), answers, "{file}: {text}");
+        }
+    }
+
+    #[test]
     fn a_client_is_given_events_and_its_answers_arrive() {
         for (file, events, answers) in [
             ("start-and-ack", 3, 3),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// What a client sends. FireFly's rules: keys that are not known are ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Frame {
+struct Frame {
     #[serde(rename = "type", deserialize_with = "null_as_default")]
     kind: String,
     #[serde(deserialize_with = "null_as_default")]
@@ -27,7 +27,7 @@ struct Filter {
 
 /// Which changes a client wants, from its newest start.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// None if empty.
     collections: Vec<String>,
     /// All if empty.
@@ -37,7 +37,7 @@ pub(super) struct Wanted {
 }
 
 /// Reads a frame. `None` is one of another type, which says nothing; an error is what is no such JSON.
-pub(super) fn read(frame: &[u8]) -> Result<Option<Wanted>, serde_json::Error> {
+pub(crate) fn read(frame: &[u8]) -> Result<Option<Wanted>, serde_json::Error> {
     let frame: Object<Frame> = serde_json::from_slice(frame)?;
     let frame = frame.0.unwrap_or_default();
     if !frame.kind.eq_ignore_ascii_case("start") {

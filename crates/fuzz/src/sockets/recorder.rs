@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use photinus_contract::record::{RecordContent, RecordEvent};
 use photinus_contract::transport::{ConnectionState, Published, Scope};
 use photinus_contract::{
-    Batch, BatchItem, BoxFuture, Callbacks, CodedError, ConnectionId, Delivery, DeliveryId, Event,
-    EventType, HandOver, Matcher, MessageId, MessageInput, MessageKind, Namespace, Record,
-    Response, Sequence, Subscription, SubscriptionFilter, SubscriptionId, SubscriptionOptions,
-    Timestamp, Transport, VoidReason,
+    Batch, BatchItem, BoxFuture, Callbacks, ChangeEvent, ChangeFilter, ChangeKind, CodedError,
+    ConnectionId, Delivery, DeliveryId, Event, EventType, HandOver, Matcher, MessageId,
+    MessageInput, MessageKind, Namespace, Record, Response, Sequence, Subscription,
+    SubscriptionFilter, SubscriptionId, SubscriptionOptions, Timestamp, Transport, VoidReason,
 };
 use uuid::Uuid;
 
@@ -32,6 +32,8 @@ struct State {
     overdue: Vec<(ConnectionId, SubscriptionId)>,
     /// Durable subscriptions that were served on a connection that is open.
     served: BTreeSet<(ConnectionId, SubscriptionId)>,
+    /// Who still has to be told of changes.
+    listening: Vec<ConnectionId>,
     answers: usize,
 }
 
@@ -41,6 +43,16 @@ impl Recorder {
         for (connection, subscription) in std::mem::take(&mut self.state().overdue) {
             let last = DeliveryId::new(1, EVENTS);
             transport.voided(&connection, subscription, last, VoidReason::AckTimeout);
+        }
+        for connection in std::mem::take(&mut self.state().listening) {
+            let created =
+                ChangeEvent::new("events", ChangeKind::Created, Namespace::new("default"));
+            let created = created
+                .with_id(Uuid::from_u128(1))
+                .with_sequence(Sequence(1));
+            for change in [created, ChangeEvent::dropped(Timestamp::from_nanos(0), 7)] {
+                taken(transport.change_event(&connection, &change));
+            }
         }
         let attached = std::mem::take(&mut self.state().attached);
         for (connection, subscription) in attached {
@@ -134,6 +146,20 @@ impl Callbacks for Recorder {
             .attached
             .push((connection.clone(), subscription.clone()));
         Ok(subscription)
+    }
+
+    fn change_events(
+        &self,
+        connection: &ConnectionId,
+        namespace: &str,
+        filter: ChangeFilter,
+    ) -> Result<(), CodedError> {
+        filter.check()?;
+        assert!(self.namespace_exists(namespace), "it was not looked up");
+        let mut state = self.state();
+        assert!(state.open.contains(connection), "not registered");
+        state.listening.push(connection.clone());
+        Ok(())
     }
 
     fn connection_closed(&self, connection: &ConnectionId) {

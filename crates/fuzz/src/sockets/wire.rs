@@ -78,6 +78,9 @@ fn text(payload: &[u8]) {
                 assert!(!frame[key].is_null(), "{key}: {frame}");
             }
         }
+        Some("change_notification") => {
+            assert!(frame["changeEvent"]["type"].is_string(), "{frame}");
+        }
         Some("event_batch") => assert!(frame["events"].is_array(), "{frame}"),
         other => panic!("{other:?}: {frame}"),
     }
