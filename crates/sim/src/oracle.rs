@@ -11,6 +11,7 @@
 //!   answers ────────▶    └─ [state]
 //! ```
 
+mod changes;
 mod connections;
 mod ending;
 mod inputs;
@@ -29,6 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use photinus_contract::store::OffsetRecord;
 use photinus_contract::{ConnectionId, Namespace, Subscription, SubscriptionId};
 
+use self::changes::Feed;
 use self::connections::Availability;
 use self::log::LogModel;
 use self::owner::Owner;
@@ -60,6 +62,8 @@ pub(crate) struct Oracle {
     connections: BTreeMap<ConnectionId, Availability>,
     /// The most bytes in flight, of each engine.
     windows: BTreeMap<usize, usize>,
+    /// What each engine told of its changes.
+    feeds: BTreeMap<usize, Feed>,
 }
 
 impl Oracle {
@@ -77,6 +81,7 @@ impl Oracle {
             replied: BTreeMap::new(),
             connections: BTreeMap::new(),
             windows: BTreeMap::new(),
+            feeds: BTreeMap::new(),
         }
     }
 

@@ -13,6 +13,7 @@ mod requests;
 mod steps;
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ struct World {
     /// Connections that said that they are gone, and are still to be closed.
     leaving: Vec<ConnectionId>,
     connected: usize,
+    /// In some runs every engine has a listener to its changes, with a queue of this length.
+    listening: Option<NonZeroUsize>,
     messages: u64,
     markers: u64,
 }
@@ -116,6 +119,7 @@ impl World {
             busy: Vec::new(),
             leaving: Vec::new(),
             connected: 0,
+            listening: plan::listening(seed),
             messages: 0,
             markers: 0,
         }
@@ -180,7 +184,8 @@ impl World {
 
     /// Takes what the transports received.
     fn receive(&mut self) {
-        for node in &self.nodes {
+        for node in &mut self.nodes {
+            node.hear_changes(&self.oracle);
             while let Some(received) = node.inbox.take() {
                 match received {
                     Received::Given(given) => self.open.push(given),

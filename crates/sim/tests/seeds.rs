@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use photinus_sim::{Counts, run, tail};
 
 /// Kinds of things that have to happen somewhere in the seeds, or they try less than they say.
-const MUST_HAPPEN: [&str; 38] = [
+const MUST_HAPPEN: [&str; 40] = [
     "ack timeouts",
     "acknowledged",
     "acknowledged with a reply",
@@ -14,6 +14,8 @@ const MUST_HAPPEN: [&str; 38] = [
     "answers from elsewhere",
     "batches",
     "batches answered by items",
+    "changes dropped",
+    "changes told",
     "claims",
     "connections closed",
     "connections down",

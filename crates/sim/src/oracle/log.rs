@@ -96,6 +96,7 @@ impl Oracle {
                     let line = format!("e{node} stores {author} as {name}/{last}");
                     self.history.note(line);
                     self.added(record, *appended);
+                    self.committed_by(node, &record.content);
                 }
                 Err(error) => {
                     let line = format!("e{node} cannot store {author}: {error}");

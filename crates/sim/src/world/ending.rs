@@ -137,6 +137,11 @@ impl World {
                 None => oracle.violated(7, format_args!("{} is gone", subscription.name)),
             }
         }
-        lock(&self.oracle).final_ephemerals(self.nodes[0].number);
+        let oracle = self.oracle.clone();
+        self.nodes[0].hear_changes(&oracle);
+        if self.nodes[0].is_listened_to() {
+            lock(&oracle).final_changes(self.nodes[0].number);
+        }
+        lock(&oracle).final_ephemerals(self.nodes[0].number);
     }
 }

@@ -8,7 +8,7 @@ use photinus_contract::transport::Published;
 use photinus_contract::{
     Callbacks, ConnectionId, DeliveryId, HandOver, MessageId, SubscriptionId, TransportPlugin,
 };
-use photinus_engine::{Engine, EngineConfig, Handle, Parts};
+use photinus_engine::{Changes, Engine, EngineConfig, Handle, Parts};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -36,6 +36,8 @@ pub(super) struct Node {
     pub(super) changes: JoinSet<()>,
     /// Shared with the requests.
     pub(super) known: Known,
+    /// Who listens to its changes, in some runs.
+    listener: Option<Changes>,
     engine: Engine,
     transport: Scripted,
 }
@@ -74,7 +76,8 @@ pub(super) struct Inbox {
 impl World {
     /// Starts an engine on what is stored.
     pub(super) async fn start_node(&mut self) {
-        let config = plan::config(&mut self.dice);
+        let mut config = plan::config(&mut self.dice);
+        config.change_queue_max = self.listening.unwrap_or(config.change_queue_max);
         self.started += 1;
         let number = self.started;
         let bytes_max = config.window_bytes_max.get();
@@ -102,6 +105,7 @@ impl Node {
         let mut parts = Parts::new(Arc::new(link.clone()), config);
         parts.clock = world.clock.clone();
         let engine = Engine::start(parts).await.expect("the store answers");
+        let listener = world.listening.map(|_| engine.handle().changes());
         let transport = Scripted::new();
         let inbox = Arc::new(Inbox {
             arrived: Notify::new(),
@@ -135,9 +139,22 @@ impl Node {
             requests: JoinSet::new(),
             changes: JoinSet::new(),
             known: Known::default(),
+            listener,
             engine,
             transport,
         }
+    }
+
+    /// Tells the oracle what the listener was told.
+    pub(super) fn hear_changes(&mut self, oracle: &SharedOracle) {
+        while let Some(change) = self.listener.as_mut().and_then(Changes::try_next) {
+            lock(oracle).change_told(self.number, &change);
+        }
+    }
+
+    /// Whether somebody listens to its changes.
+    pub(super) fn is_listened_to(&self) -> bool {
+        self.listener.is_some()
     }
 
     /// The next hand-over is answered so.
