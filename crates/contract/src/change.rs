@@ -170,7 +170,7 @@ impl ChangeFilter {
         Self { collections, types }
     }
 
-    /// Refuses a name that nothing has, with `PH00451`.
+    /// Refuses a name that nothing has, with `PH00461`.
     pub fn check(&self) -> Result<(), CodedError> {
         let kinds = ChangeKind::ALL.map(ChangeKind::as_str);
         for (list, what, given, known) in [
@@ -186,7 +186,7 @@ impl ChangeFilter {
             if let Some(unknown) = unknown {
                 let unknown: String = unknown.chars().take(64).collect();
                 return Err(CodedError::bad_request(
-                    "PH00451",
+                    "PH00461",
                     format!(
                         "changeEvents.{list}: there is no {what} '{unknown}'; known: {}",
                         known.join(", ")
@@ -270,7 +270,7 @@ mod tests {
             (r#"{"types":["changed"]}"#, "no type 'changed'"),
         ] {
             let error = filter(json).check().unwrap_err().to_string();
-            assert!(error.starts_with("PH00451: changeEvents."), "{error}");
+            assert!(error.starts_with("PH00461: changeEvents."), "{error}");
             assert!(error.contains(words), "{error}");
         }
         let all = COLLECTIONS.map(str::to_owned).to_vec();

@@ -231,7 +231,7 @@ pub trait Callbacks: Send + Sync + 'static {
     /// the connection asked for it at least once.
     ///
     /// Refused, and then nothing is changed: the namespace is unknown (`FF10436`), the filter names what there is
-    /// not (`PH00451`), the transport does not take changes (`PH00452`) or does not run yet (`FF10172`), the id
+    /// not (`PH00461`), the transport does not take changes (`PH00462`) or does not run yet (`FF10172`), the id
     /// belongs to another transport (`FF10190`), or the connection is closed (`FF10290`). By default changes are
     /// refused.
     fn change_events(
@@ -241,7 +241,7 @@ pub trait Callbacks: Send + Sync + 'static {
         _filter: ChangeFilter,
     ) -> Result<(), CodedError> {
         Err(CodedError::bad_request(
-            "PH00452",
+            "PH00462",
             "Nobody tells of changes here",
         ))
     }

@@ -193,7 +193,7 @@ impl Core {
         let running = running.ok_or_else(|| unknown(transport))?;
         if !running.capabilities().change_events {
             return Err(CodedError::bad_request(
-                "PH00452",
+                "PH00462",
                 format!("Transport '{transport}' does not tell of changes"),
             ));
         }

@@ -152,7 +152,7 @@ pub(crate) const REFUSED: &[(Fault, &str, &str)] = &[
         "connection_closed was not called",
     ),
     (Fault::AsksInTheDefault, "changes_refused", "FF10436"),
-    (Fault::TellsAllChanges, "changes_refused", "PH00451"),
+    (Fault::TellsAllChanges, "changes_refused", "PH00461"),
     (
         Fault::LosesChangesWhenFull,
         "changes_dropped",

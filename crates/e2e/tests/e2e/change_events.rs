@@ -163,11 +163,11 @@ fn changes_that_cannot_be_told_are_refused() {
         ),
         (
             json!({"namespace": "default", "changeEvents": {"collections": ["event"]}}),
-            "PH00451",
+            "PH00461",
         ),
         (
             json!({"namespace": "default", "changeEvents": {"types": ["Created"]}}),
-            "PH00451",
+            "PH00461",
         ),
         (json!({"namespace": "default", "changeEvents": []}), ""),
     ] {
@@ -184,7 +184,7 @@ fn changes_that_cannot_be_told_are_refused() {
     let path = "/ws?namespace=default&ephemeral&changeevents.types=made";
     let mut socket = RawSocket::open(server.address(), path);
     let error = socket.receive_error();
-    assert!(error.starts_with("PH00451: "), "{error}");
+    assert!(error.starts_with("PH00461: "), "{error}");
     socket.settle();
 }
 

@@ -233,8 +233,8 @@ async fn what_cannot_be_told_is_refused_with_its_code() {
     let connection = ConnectionId::new("c");
     for (namespace, what, code) in [
         ("nowhere", json!({}), "FF10436"),
-        ("default", json!({"collections": ["event"]}), "PH00451"),
-        ("default", json!({"types": ["Created"]}), "PH00451"),
+        ("default", json!({"collections": ["event"]}), "PH00461"),
+        ("default", json!({"types": ["Created"]}), "PH00461"),
     ] {
         let refused = bench
             .callbacks

@@ -60,8 +60,8 @@ pub(super) async fn told(bench: &mut Bench) -> Kept {
 pub(super) async fn refused(bench: &mut Bench) -> Kept {
     for (namespace, filter, code) in [
         ("nowhere", json!({}), "FF10436"),
-        ("default", json!({"collections": ["event"]}), "PH00451"),
-        ("default", json!({"types": ["made"]}), "PH00451"),
+        ("default", json!({"collections": ["event"]}), "PH00461"),
+        ("default", json!({"types": ["made"]}), "PH00461"),
     ] {
         let what =
             format!("changes that are refused with {code}, which the application has to be told");
