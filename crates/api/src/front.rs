@@ -14,6 +14,7 @@ use photinus_contract::CodedError;
 use tower::ServiceExt;
 
 use crate::config::ApiConfig;
+use crate::counted::{RequestMetrics, Route};
 use crate::errors::ApiError;
 use crate::hosts::Hosts;
 use crate::leftover::Leftover;
@@ -27,13 +28,18 @@ const REQUEST_ID: &str = "x-firefly-request-id";
 pub(crate) struct Front {
     hosts: Hosts,
     origins: Origins,
+    metrics: RequestMetrics,
+    /// For what no route answers.
+    no_route: Route,
 }
 
 impl Front {
-    pub(crate) fn new(config: &ApiConfig) -> Self {
+    pub(crate) fn new(config: &ApiConfig, metrics: RequestMetrics) -> Self {
         Self {
             hosts: Hosts::new(&config.hosts),
             origins: Origins::new(&config.origins),
+            no_route: metrics.route("other"),
+            metrics,
         }
     }
 }
@@ -43,6 +49,7 @@ pub(crate) async fn answer(front: Arc<Front>, routes: Router, mut request: Reque
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let id = request.headers().get(REQUEST_ID).cloned();
+    let begun = front.metrics.begun(&mut request);
     let prepared = prepare(&front, &mut request);
     let (request, leftover) = Leftover::of(request);
     let mut response = match prepared {
@@ -60,6 +67,7 @@ pub(crate) async fn answer(front: Arc<Front>, routes: Router, mut request: Reque
             response
         }
     };
+    front.metrics.answered(begun, &response, &front.no_route);
     leftover.settle(&mut response).await;
     tracing::debug!(%method, path, ?id, status = response.status().as_u16(), "answered");
     response
@@ -107,7 +115,7 @@ mod tests {
         let routes = Router::new()
             .route("/panics", get(panics))
             .route("/works", get(|| async {}));
-        let front = Arc::new(Front::new(&ApiConfig::default()));
+        let front = Arc::new(Front::new(&ApiConfig::default(), RequestMetrics::rest()));
         for (path, status) in [("/panics", 500), ("/works", 200)] {
             let request = Request::get(path).body(Body::empty()).unwrap();
             let response = answer(front.clone(), routes.clone(), request).await;

@@ -23,6 +23,7 @@ mod routes;
 
 mod body;
 mod config;
+mod counted;
 mod deadline;
 mod departure;
 mod errors;
@@ -60,6 +61,7 @@ use photinus_transport_system::Listeners;
 use tokio::sync::Semaphore;
 
 pub use crate::config::ApiConfig;
+pub use crate::counted::{FAMILIES, RequestMetrics};
 pub use crate::departure::Departure;
 use crate::front::Front;
 pub use crate::lasting::Lasting;
@@ -81,6 +83,8 @@ pub(crate) struct App {
     uploads: Arc<Semaphore>,
     /// A permit for each publishing socket that may be open at once.
     sockets: Arc<Semaphore>,
+    /// What is counted of requests.
+    metrics: RequestMetrics,
 }
 
 /// All that is served on the API's port. To be called when the transports run, because what they mount is
@@ -90,11 +94,23 @@ pub(crate) struct App {
 /// Extensions of a request are used if they are there: the peer's [`std::net::SocketAddr`], its [`Departure`], what
 /// [`Lasting`] work needs, and hyper's upgrade, for what the transports mount.
 pub fn router(handle: Handle, listeners: Listeners, config: ApiConfig) -> Router {
-    let mounts = Mounts::new(handle.http_mounts());
+    router_counted(handle, listeners, config, RequestMetrics::rest())
+}
+
+/// The same, where somebody wants to know what was asked.
+pub fn router_counted(
+    handle: Handle,
+    listeners: Listeners,
+    config: ApiConfig,
+    metrics: RequestMetrics,
+) -> Router {
+    metrics.begin(&config);
+    let mounts = Mounts::new(handle.http_mounts(), &metrics);
     let reads = config.reads_max.min(Semaphore::MAX_PERMITS);
     let waiter = Waiter::new(listeners, config.replies_awaited_max);
     let uploads = config.bulk_uploads_max.min(Semaphore::MAX_PERMITS);
     let sockets = config.publish_sockets_max.min(Semaphore::MAX_PERMITS);
+    metrics.ask(&waiter);
     let app = App {
         handle,
         waiter,
@@ -103,8 +119,9 @@ pub fn router(handle: Handle, listeners: Listeners, config: ApiConfig) -> Router
         reads: Arc::new(Semaphore::new(reads)),
         uploads: Arc::new(Semaphore::new(uploads)),
         sockets: Arc::new(Semaphore::new(sockets)),
+        metrics: metrics.clone(),
     };
-    let front = Arc::new(Front::new(&app.config));
+    let front = Arc::new(Front::new(&app.config, metrics));
     let routes = routes::routes(app);
     // What comes before routing cannot be a layer of the routes, because it changes the path.
     Router::new().fallback(move |request: Request| front::answer(front, routes, request))

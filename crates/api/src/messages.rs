@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use photinus_contract::{CodedError, Event, MessageInput, MessageKind, Record};
+use photinus_engine::metrics::Source;
 use photinus_engine::{Prepared, Receipt};
 use uuid::Uuid;
 
@@ -105,6 +106,7 @@ async fn confirmed(
     prepared: Prepared,
 ) -> Result<Receipt, ApiError> {
     deadline.waits_for(prepared.id());
+    let prepared = prepared.via(Source::Confirm);
     Ok(app.handle.commit(prepared).await?)
 }
 

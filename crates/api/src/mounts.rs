@@ -8,12 +8,23 @@ use axum::response::Response;
 use http_body_util::BodyExt;
 use photinus_contract::transport::{HttpBody, HttpMount, HttpService, PathParams};
 
+use crate::counted::{RequestMetrics, Route};
 use crate::params::decoded_again;
 use crate::percent::decode;
 
 /// The paths, in the order in which they were given; the first that fits counts. They come after the routes
 /// of the API, which no transport can replace.
-pub(crate) struct Mounts(Vec<(Vec<Segment>, Arc<dyn HttpService>)>);
+pub(crate) struct Mounts {
+    mounts: Vec<Mount>,
+    /// Not mounted: the statuses that the API itself shows.
+    pub(crate) statuses: Route,
+}
+
+struct Mount {
+    pattern: Vec<Segment>,
+    route: Route,
+    service: Arc<dyn HttpService>,
+}
 
 enum Segment {
     Text(String),
@@ -21,20 +32,26 @@ enum Segment {
 }
 
 impl Mounts {
-    pub(crate) fn new(mounts: Vec<HttpMount>) -> Self {
+    pub(crate) fn new(mounts: Vec<HttpMount>, metrics: &RequestMetrics) -> Self {
         let mounts = mounts.into_iter();
-        Self(
-            mounts
-                .map(|mount| (pattern(&mount.path), mount.service))
+        Self {
+            statuses: metrics.route("/api/v1/{transport}"),
+            mounts: mounts
+                .map(|mount| Mount {
+                    pattern: pattern(&mount.path),
+                    route: metrics.route(&mount.path),
+                    service: mount.service,
+                })
                 .collect(),
-        )
+        }
     }
 
     /// The service that is mounted at this path, and what stands for its `{name}` segments.
-    pub(crate) fn find(&self, path: &str) -> Option<(Arc<dyn HttpService>, PathParams)> {
-        self.0
-            .iter()
-            .find_map(|(pattern, service)| Some((service.clone(), fit(pattern, path)?)))
+    pub(crate) fn find(&self, path: &str) -> Option<(Arc<dyn HttpService>, PathParams, Route)> {
+        self.mounts.iter().find_map(|mount| {
+            let params = fit(&mount.pattern, path)?;
+            Some((mount.service.clone(), params, mount.route.clone()))
+        })
     }
 }
 
@@ -42,8 +59,10 @@ impl Mounts {
 pub(crate) async fn call(
     service: Arc<dyn HttpService>,
     params: PathParams,
+    route: Route,
     mut request: Request,
 ) -> Response {
+    route.found(&request);
     request.extensions_mut().insert(params);
     let request = request.map(|body| Box::pin(body.map_err(Into::into)) as HttpBody);
     service.call(request).await.map(Body::new)

@@ -4,17 +4,20 @@
 //! names a group.
 
 use photinus_contract::{CodedError, MessageInput, MessageKind};
+use photinus_engine::metrics::Source;
 use photinus_engine::{Handle, Prepared};
 
 /// Reads and checks a message and gives it its id.
 pub(crate) async fn prepare(
     handle: &Handle,
     namespace: &str,
+    source: Source,
     text: &[u8],
 ) -> Result<Prepared, CodedError> {
-    let (kind, input) = read(text)?;
+    let (kind, input) = read(text).inspect_err(|error| handle.count_refusal(error))?;
     let to_group = kind == MessageKind::Private;
-    handle.prepare(namespace, kind, to_group, input).await
+    let prepared = handle.prepare(namespace, kind, to_group, input).await?;
+    Ok(prepared.via(source))
 }
 
 /// Reads exactly one object. The routes for one message ignore what follows it; here that would lose a message

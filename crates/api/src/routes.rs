@@ -16,15 +16,23 @@ const NAMESPACED: [&str; 2] = ["/api/v1/namespaces/{ns}", "/api/v1"];
 
 /// All routes, and the transports' own paths as what answers where there is none.
 pub(crate) fn routes(app: App) -> Router {
+    let named = |template: &str, methods| app.metrics.route(template).name(methods);
     let mut routes = Router::new()
         .route(
             "/api/v1/namespaces",
-            get(namespaces::list).post(namespaces::create),
+            named(
+                "/api/v1/namespaces",
+                get(namespaces::list).post(namespaces::create),
+            ),
         )
-        .route("/api/v1/namespaces/{ns}", get(namespaces::one));
+        .route(
+            "/api/v1/namespaces/{ns}",
+            named("/api/v1/namespaces/{ns}", get(namespaces::one)),
+        );
     for prefix in NAMESPACED {
         for (path, methods) in namespaced().into_iter().chain(log_reads(&app)) {
-            routes = routes.route(&format!("{prefix}/{path}"), methods);
+            let path = format!("{prefix}/{path}");
+            routes = routes.route(&path, named(&path, methods));
         }
     }
     routes
@@ -75,11 +83,14 @@ fn log_reads(app: &App) -> impl Iterator<Item = (&'static str, MethodRouter<App>
 
 /// Answers what is no route of ours: a path or the status of a transport, or nothing.
 async fn elsewhere(State(app): State<App>, request: Request) -> Response {
-    if let Some((service, params)) = app.mounts.find(request.uri().path()) {
-        return crate::mounts::call(service, params, request).await;
+    if let Some((service, params, route)) = app.mounts.find(request.uri().path()) {
+        return crate::mounts::call(service, params, route, request).await;
     }
     match status::transport(&app, &request) {
-        Some(response) => response,
+        Some(response) => {
+            app.mounts.statuses.found(&request);
+            response
+        }
         None => not_found().into_response(),
     }
 }

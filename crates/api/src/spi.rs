@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 pub use self::config::SpiConfig;
 pub(crate) use self::frames::read;
 use crate::config::ApiConfig;
+use crate::counted::RequestMetrics;
 use crate::errors::{ApiError, unknown_namespace};
 use crate::front::{self, Front};
 use crate::replies::json;
@@ -64,14 +65,18 @@ impl Spi {
 
     /// All that is served on the SPI's port. The same hosts and origins may use it as the API. Extensions of a
     /// request are used as by [`router`](crate::router).
-    pub fn router(&self, api: &ApiConfig) -> Router {
-        let routes = Router::new()
-            .route("/spi/v1/namespaces", get(namespaces))
-            .route("/spi/v1/namespaces/{ns}", get(namespace))
-            .route("/spi/ws", any(upgrade::accept))
-            .fallback(elsewhere)
-            .with_state(self.shared.clone());
-        let front = Arc::new(Front::new(api));
+    pub fn router(&self, api: &ApiConfig, metrics: RequestMetrics) -> Router {
+        metrics.begin(api);
+        let mut routes = Router::new();
+        for (path, methods) in [
+            ("/spi/v1/namespaces", get(namespaces)),
+            ("/spi/v1/namespaces/{ns}", get(namespace)),
+            ("/spi/ws", any(upgrade::accept)),
+        ] {
+            routes = routes.route(path, metrics.route(path).name(methods));
+        }
+        let routes = routes.fallback(elsewhere).with_state(self.shared.clone());
+        let front = Arc::new(Front::new(api, metrics));
         Router::new().fallback(move |request: Request| front::answer(front, routes, request))
     }
 

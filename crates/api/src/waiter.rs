@@ -109,6 +109,11 @@ impl Waiter {
         })
     }
 
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.shared.lock().waiting
+    }
+
     fn open(&self, namespace: &Namespace, number: u64) -> Result<Room, CodedError> {
         let mut filter = SubscriptionFilter::default();
         filter.events = format!("^{}$", EventType::MessageConfirmed.as_str());

@@ -131,6 +131,7 @@ macro_rules! store_suite {
                 a_write_happens_though_its_future_is_dropped
                 a_closed_store_answers_what_came_before
                 a_closed_store_refuses_everything_as_closed
+                a_trial_write_is_answered_and_leaves_nothing
             }
             namespaces {
                 namespaces_are_listed_by_name

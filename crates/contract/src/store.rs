@@ -25,6 +25,7 @@
 //!   of writers.
 //! * [`StoreError::is_retryable`] tells whether the same call can succeed later.
 
+mod figures;
 mod log;
 mod namespaces;
 mod offsets;
@@ -33,12 +34,14 @@ mod subscriptions;
 
 use std::fmt;
 
+pub use self::figures::{StoreFigures, Work};
 pub use self::log::{AppendError, Appended, Log, Page, ReadLimit};
 pub use self::namespaces::{CreateNamespaceError, Group, NamespaceInfo, Namespaces};
 pub use self::offsets::{OffsetError, OffsetRecord, OffsetWrite, Offsets, Start};
 pub use self::parked::{Parked, ParkedEntry};
 pub use self::subscriptions::{CreateSubscriptionError, Subscriptions};
 use crate::BoxFuture;
+use crate::id::{Sequence, SubscriptionId};
 
 /// All that the engine needs to keep.
 pub trait Store: Log + Namespaces + Subscriptions + Offsets + Parked + 'static {
@@ -47,6 +50,27 @@ pub trait Store: Log + Namespaces + Subscriptions + Offsets + Parked + 'static {
 
     /// Where the data is, for people.
     fn location(&self) -> String;
+
+    /// Tries whether writes are taken now: an error is what an append would get for as long as things are as they
+    /// are. Leaves nothing in the log nor anywhere else that is read. Asked about once a second while writes fail.
+    ///
+    /// By default the position of a subscription is written that nobody has. A store whose refusal of that does not
+    /// reach the disk tries something that does.
+    fn trial_write(&self) -> BoxFuture<'static, Result<(), StoreError>> {
+        let nobody = SubscriptionId(uuid::Uuid::nil());
+        let refused = self.commit(vec![OffsetWrite::new(nobody, 0, Sequence(0))]);
+        Box::pin(async move {
+            match refused.await.pop() {
+                Some(Err(OffsetError::Store(error))) => Err(error),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// What it knows of its size and its work. Cheap; by default nothing.
+    fn figures(&self) -> StoreFigures {
+        StoreFigures::default()
+    }
 
     /// Answers what was called before and releases everything. Later calls fail. Called once.
     fn close(&self) -> BoxFuture<'static, Result<(), StoreError>>;

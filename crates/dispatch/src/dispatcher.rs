@@ -245,6 +245,38 @@ impl<E: Clone> Dispatcher<E> {
         self.in_flight.len() + self.batch.as_ref().map_or(0, |batch| batch.items.len())
     }
 
+    /// How many events are settled by an answer to this delivery or batch, given over this connection; `None` if
+    /// it is not current.
+    pub fn current(&self, number: u64, connection: &ConnectionId) -> Option<usize> {
+        match &self.batch {
+            Some(batch) if batch.number == number && batch.connection == *connection => {
+                Some(batch.items.len())
+            }
+            _ => self.in_flight_to(number, connection).map(|_| 1),
+        }
+    }
+
+    /// The oldest event that it has and that is not settled.
+    pub fn oldest(&self) -> Option<&E> {
+        self.window.front().map(|slot| &slot.event)
+    }
+
+    /// How many counted failures that event has.
+    pub fn failures_of_oldest(&self) -> u32 {
+        let oldest = self.window.front();
+        oldest.map_or(0, |slot| self.progress.failures(slot.sequence))
+    }
+
+    /// Whether an outcome has paused it.
+    pub fn is_paused(&self, now: Instant) -> bool {
+        self.paused.is_some_and(|until| until.is_none_or(|until| until > now))
+    }
+
+    /// Whether it waits before it tries again.
+    pub fn is_delayed(&self, now: Instant) -> bool {
+        self.held_until.is_some_and(|until| until > now)
+    }
+
     /// How many answers came for deliveries that were no longer current.
     pub fn late_answers(&self) -> u64 {
         self.late_answers

@@ -9,6 +9,7 @@ use photinus_contract::{
 };
 
 use crate::core::Core;
+use crate::metrics::Source;
 use crate::shard::Mail;
 
 /// The callbacks of one transport.
@@ -82,7 +83,7 @@ impl Callbacks for EngineCallbacks {
         let core = self.core.clone();
         let namespace = namespace.to_owned();
         Box::pin(async move {
-            core.publish(&namespace, kind, message)
+            core.publish(&namespace, kind, Source::Transport, message)
                 .await
                 .map(|receipt| receipt.published)
         })

@@ -9,17 +9,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use photinus_contract::record::{NewRecord, ReplyKey};
-use photinus_contract::store::{AppendError, Appended, Store, StoreError, StoreErrorKind};
+use photinus_contract::store::{AppendError, Store, StoreError, StoreErrorKind};
 use photinus_contract::{Record, Sequence, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, error, info};
+use tracing::debug;
 
 use crate::changes::ChangeFeed;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::fatal::or_end;
+use crate::health::Health;
+use crate::metrics::{Metrics, Tally};
 use crate::namespaces::NamespaceState;
 use crate::publish::Draft;
 use crate::shard::ShardHandle;
@@ -43,12 +46,26 @@ struct Job {
     _bytes: Option<OwnedSemaphorePermit>,
 }
 
+/// Where the committer says what it sees.
+pub(crate) struct Watch {
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Job {
+    fn tally(&self) -> Tally {
+        let draft = &self.draft;
+        Tally::new(&self.namespace, draft.origin, draft.size(), draft.events())
+    }
+}
+
 impl Committer {
     /// Starts the task. It ends when `closing` is cancelled and all that had queued is committed.
     pub(crate) fn start(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         changes: Arc<ChangeFeed>,
+        watch: Watch,
         shards: Vec<ShardHandle>,
         config: &EngineConfig,
         tasks: &TaskTracker,
@@ -57,7 +74,9 @@ impl Committer {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let bytes_max = config.commit_bytes_max.get().min(Semaphore::MAX_PERMITS);
         let group_max = config.commit_records_max.get();
-        let task = run(store, clock, changes, shards, jobs, group_max, closing);
+        let task = run(
+            store, clock, changes, watch, shards, jobs, group_max, closing,
+        );
         tasks.spawn(or_end("committer", task));
         Self {
             queue,
@@ -98,6 +117,12 @@ impl Committer {
     ) -> Result<Arc<Record>, AppendError> {
         self.enqueue(namespace, draft, reply).await?.await
     }
+
+    /// How many messages wait, and how many bytes of them.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let records = self.queue.max_capacity() - self.queue.capacity();
+        (records, self.bytes_max - self.bytes.available_permits())
+    }
 }
 
 /// A draft that waits for its commit. Resolves when it is committed or refused; dropping it takes nothing back.
@@ -123,13 +148,13 @@ async fn run(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     changes: Arc<ChangeFeed>,
+    watch: Watch,
     shards: Vec<ShardHandle>,
     mut jobs: mpsc::Receiver<Job>,
     group_max: usize,
     closing: CancellationToken,
 ) {
     let mut group = Vec::with_capacity(group_max);
-    let mut failing = Failing::default();
     loop {
         let received = tokio::select! {
             biased;
@@ -138,40 +163,16 @@ async fn run(
                 jobs.close();
                 jobs.recv_many(&mut group, group_max).await
             }
+            () = watch.health.trial_due() => {
+                watch.health.tried(store.trial_write().await);
+                continue;
+            }
         };
         if received == 0 {
             debug!("the committer has nothing left");
             return;
         }
-        commit(
-            &*store,
-            &*clock,
-            &changes,
-            &shards,
-            &mut group,
-            &mut failing,
-        )
-        .await;
-    }
-}
-
-/// Whether the store refuses what it should take. It is said when it begins and when it ends, not for each message.
-#[derive(Default)]
-struct Failing(bool);
-
-impl Failing {
-    fn note(&mut self, results: &[Result<Appended, AppendError>]) {
-        let errors = results.iter().filter_map(|result| result.as_ref().err());
-        let failed = errors.into_iter().find_map(|error| match error {
-            AppendError::Store(error) => Some(error),
-            _ => None,
-        });
-        match failed {
-            Some(error) if !self.0 => error!(%error, "the store fails: messages are refused"),
-            None if self.0 => info!("the store takes messages again"),
-            _ => {}
-        }
-        self.0 = failed.is_some();
+        commit(&*store, &*clock, &changes, &shards, &mut group, &watch).await;
     }
 }
 
@@ -188,9 +189,13 @@ async fn commit(
     changes: &ChangeFeed,
     shards: &[ShardHandle],
     group: &mut Vec<Job>,
-    failing: &mut Failing,
+    watch: &Watch,
 ) {
     let now = clock.now();
+    let (begun, tallies) = (
+        Instant::now(),
+        group.iter().map(Job::tally).collect::<Vec<_>>(),
+    );
     let mut waiting = Vec::with_capacity(group.len());
     let mut records = Vec::with_capacity(group.len());
     for job in group.drain(..) {
@@ -204,7 +209,8 @@ async fn commit(
     }
     let results = store.append(records).await;
     debug_assert_eq!(results.len(), waiting.len());
-    failing.note(&results);
+    watch.health.appended(&results);
+    watch.metrics.committed(begun, &tallies, &results);
     let mut committed: BTreeMap<_, Committed> = BTreeMap::new();
     let mut answers = Vec::with_capacity(waiting.len());
     for ((namespace, content, answer, bytes), result) in waiting.into_iter().zip(results) {

@@ -18,6 +18,8 @@ use crate::clock::Clock;
 use crate::committer::Committer;
 use crate::config::EngineConfig;
 use crate::filters::Filters;
+use crate::health::Health;
+use crate::metrics::{Metrics, Source};
 use crate::namespaces::{NamespaceMap, NamespaceState};
 use crate::pages::Pages;
 use crate::publish::{Pending, Prepared, Publisher, Receipt, refused, unavailable};
@@ -36,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) committer: Committer,
     pub(crate) changes: Arc<ChangeFeed>,
     pub(crate) pages: Pages,
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) tasks: TaskTracker,
     /// Held while a subscription or namespace is created, changed or deleted.
     pub(crate) admin: Mutex<()>,
@@ -48,11 +52,12 @@ impl Core {
         &self,
         namespace: &str,
         kind: MessageKind,
+        source: Source,
         input: MessageInput,
     ) -> Result<Receipt, CodedError> {
         let to_group = kind == MessageKind::Private;
         let prepared = self.prepare(namespace, kind, to_group, input).await?;
-        self.commit(prepared).await
+        self.commit(prepared.via(source)).await
     }
 
     /// Checks a message and gives it its id. Nothing is published yet.
@@ -63,16 +68,21 @@ impl Core {
         to_group: bool,
         input: MessageInput,
     ) -> Result<Prepared, CodedError> {
-        let namespace = self.namespaces.get(namespace)?;
-        self.check_open()?;
-        let publisher = self.publisher();
-        let drafted = publisher.draft(&namespace, kind, to_group, input);
-        let (message, draft) = drafted.await?;
-        Ok(Prepared {
-            namespace,
-            message,
-            draft,
-        })
+        let prepared = async {
+            let namespace = self.namespaces.get(namespace)?;
+            self.check_open()?;
+            let publisher = self.publisher();
+            let drafted = publisher.draft(&namespace, kind, to_group, input);
+            let (message, draft) = drafted.await?;
+            Ok(Prepared {
+                namespace,
+                message,
+                draft,
+            })
+        };
+        prepared
+            .await
+            .inspect_err(|error| self.metrics.refused(error))
     }
 
     /// Publishes what was prepared: resolves when it is committed.
@@ -161,7 +171,7 @@ impl Core {
         let to_group = kind == MessageKind::Private;
         let publisher = self.publisher();
         let drafted = publisher.draft(namespace, kind, to_group, reply);
-        let (_, draft) = match drafted.await {
+        let (_, mut draft) = match drafted.await {
             Ok(drafted) => drafted,
             Err(error) if error.status() < 503 => {
                 warn!(event = %event.id(), %error, "a reply is not a valid message");
@@ -172,6 +182,7 @@ impl Core {
                 return Err(StoreError::new(kind, error.to_string()).into());
             }
         };
+        draft.origin.source = Source::Reply;
         self.committer
             .append(namespace.clone(), draft, Some(key))
             .await

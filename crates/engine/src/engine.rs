@@ -14,12 +14,14 @@ use tracing::{info, warn};
 use crate::callbacks::EngineCallbacks;
 use crate::changes::ChangeFeed;
 use crate::clock::{Clock, SystemClock};
-use crate::committer::Committer;
+use crate::committer::{Committer, Watch};
 use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::fatal::or_end;
 use crate::filters::Filters;
 use crate::handle::Handle;
+use crate::health::Health;
+use crate::metrics::Metrics;
 use crate::namespaces::{DEFAULT, NamespaceMap};
 use crate::pages::Pages;
 use crate::registry::Registry;
@@ -106,10 +108,15 @@ impl Engine {
         let changes = ChangeFeed::new(clock.clone(), config.change_queue_max.get());
         let changes = Arc::new(changes);
         drivers.spawn(or_end("change feed", changes.clone().fan_out()));
+        let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::default()));
         let committer = Committer::start(
             store.clone(),
             clock.clone(),
             changes.clone(),
+            Watch {
+                health: health.clone(),
+                metrics: metrics.clone(),
+            },
             shards.clone(),
             &config,
             &drivers,
@@ -137,10 +144,13 @@ impl Engine {
             committer,
             changes,
             pages,
+            health,
+            metrics,
             tasks,
             admin: Mutex::default(),
             stopping: AtomicBool::new(false),
         });
+        core.clone().learn_positions();
         for handle in shards {
             drivers.spawn(or_end("shard", shard::run(core.clone(), handle)));
         }

@@ -31,6 +31,11 @@ impl Filters {
         }
     }
 
+    /// How many bytes they take.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
     /// Compiles the filter of a new subscription. `FF10171` if it does not compile, `PH00431` if there is no
     /// memory for it.
     pub(crate) fn compile(&self, filter: &SubscriptionFilter) -> Result<CountedFilter, CodedError> {

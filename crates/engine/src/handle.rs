@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::changes::Changes;
 use crate::core::Core;
+use crate::metrics::{Sink, Source};
 use crate::publish::{Pending, Prepared, Receipt, unavailable};
 use crate::subscribe::SubscriptionInput;
 use crate::values;
@@ -56,9 +57,29 @@ impl Handle {
         Self { core }
     }
 
-    /// Whether it takes messages.
-    pub fn is_ready(&self) -> bool {
-        !self.core.is_stopping()
+    /// Whether it takes messages; if not, why not, in one line.
+    pub fn readiness(&self) -> Result<(), String> {
+        if self.core.is_stopping() {
+            return Err("stopping".to_owned());
+        }
+        match self.core.health.error() {
+            None => Ok(()),
+            Some(error) => {
+                let error = error.to_string().replace(['\n', '\r'], " ");
+                Err(format!("the store refuses writes: {error}"))
+            }
+        }
+    }
+
+    /// Counts a message that was refused before the engine saw it.
+    pub fn count_refusal(&self, error: &CodedError) {
+        self.core.metrics.refused(error);
+    }
+
+    /// Gives all figures to a sink, those of at most `subscriptions_max` durable subscriptions among them: of the
+    /// ones that are furthest behind.
+    pub async fn collect(&self, subscriptions_max: usize, sink: &mut dyn Sink) {
+        self.core.collect(subscriptions_max, sink).await;
     }
 
     /// All namespaces, by name.
@@ -148,7 +169,9 @@ impl Handle {
         kind: MessageKind,
         input: MessageInput,
     ) -> Result<Receipt, CodedError> {
-        self.core.publish(namespace, kind, input).await
+        self.core
+            .publish(namespace, kind, Source::Rest, input)
+            .await
     }
 
     /// Checks a message and gives it its id, without publishing it. `to_group`: it goes to the group that it

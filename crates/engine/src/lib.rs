@@ -25,6 +25,8 @@ mod engine;
 mod fatal;
 mod filters;
 mod handle;
+mod health;
+pub mod metrics;
 mod namespaces;
 mod pages;
 mod publish;

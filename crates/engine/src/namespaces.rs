@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use photinus_contract::store::{NamespaceInfo, Store, StoreError};
 use photinus_contract::{CodedError, Namespace, Sequence, Timestamp};
 
+use crate::metrics::NamespaceMetrics;
 use crate::tail::Tail;
 
 /// The namespace that always exists.
@@ -22,6 +23,7 @@ pub(crate) struct NamespaceMap {
 pub(crate) struct NamespaceState {
     pub(crate) info: NamespaceInfo,
     pub(crate) tail: Tail,
+    pub(crate) metrics: NamespaceMetrics,
 }
 
 impl NamespaceMap {
@@ -46,6 +48,12 @@ impl NamespaceMap {
             .len()
     }
 
+    /// Each with its tail and what is counted for it.
+    pub(crate) fn states(&self) -> Vec<Arc<NamespaceState>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.values().cloned().collect()
+    }
+
     pub(crate) fn all(&self) -> Vec<NamespaceInfo> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known
@@ -68,7 +76,11 @@ impl NamespaceMap {
             .map_or(Timestamp::from_nanos(0), |r| r.content.created);
         let tail = Tail::new(head, newest, tail_bytes_max);
         let name = info.name.clone();
-        let state = Arc::new(NamespaceState { info, tail });
+        let state = Arc::new(NamespaceState {
+            info,
+            tail,
+            metrics: NamespaceMetrics::default(),
+        });
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.entry(name).or_insert(state);
         Ok(())

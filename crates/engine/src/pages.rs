@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::config::EngineConfig;
+use crate::metrics::Counter;
 use crate::shard::{Mail, ShardHandle};
 use crate::tail::Piece;
 
@@ -31,6 +32,7 @@ struct Inner {
     tasks: TaskTracker,
     limit: ReadLimit,
     bytes_max: usize,
+    counts: PageCounts,
     state: Mutex<State>,
 }
 
@@ -39,6 +41,15 @@ struct State {
     logs: BTreeMap<Namespace, BTreeMap<Sequence, Slot>>,
     bytes: usize,
     uses: u64,
+}
+
+/// What is counted of pages.
+#[derive(Default)]
+pub(crate) struct PageCounts {
+    pub(crate) read: Counter,
+    pub(crate) shared: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) read_bytes: Counter,
 }
 
 enum Slot {
@@ -66,6 +77,7 @@ impl Pages {
                 tasks,
                 limit,
                 bytes_max,
+                counts: PageCounts::default(),
                 state,
             }),
         }
@@ -87,12 +99,14 @@ impl Pages {
         match log.range_mut(..=after).next_back() {
             Some((_, Slot::Loaded { piece, used, .. })) if piece.through > after => {
                 *used = now;
+                self.inner.counts.shared.one();
                 return Some(piece.clone());
             }
             Some((&start, Slot::Loading { waiting })) if start == after => {
                 if !waiting.contains(shard) {
                     waiting.push(shard.clone());
                 }
+                self.inner.counts.shared.one();
                 return None;
             }
             _ => {}
@@ -133,6 +147,11 @@ impl Pages {
         None
     }
 
+    /// What was counted, and how many bytes are in memory.
+    pub(crate) fn counts(&self) -> (&PageCounts, usize) {
+        (&self.inner.counts, self.inner.lock().bytes)
+    }
+
     fn loaded(&self, namespace: &Namespace, piece: Piece) {
         let mut state = self.inner.lock();
         let bytes = 64
@@ -141,6 +160,8 @@ impl Pages {
                 .iter()
                 .map(|record| record.content.size())
                 .sum::<usize>();
+        self.inner.counts.read.one();
+        self.inner.counts.read_bytes.add(bytes as u64);
         let used = state.uses;
         let after = piece.after;
         let slot = Slot::Loaded { piece, bytes, used };
@@ -153,6 +174,7 @@ impl Pages {
     }
 
     fn failed(&self, namespace: &Namespace, after: Sequence) {
+        self.inner.counts.failed.one();
         let before = self
             .inner
             .lock()

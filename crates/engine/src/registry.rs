@@ -5,6 +5,7 @@
 
 mod closed;
 mod connected;
+mod counted;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use self::closed::ClosedConnections;
 use self::connected::Connected;
 use crate::changes::ConnectionChanges;
 use crate::filters::CountedFilter;
+use crate::metrics::SubscriptionMetrics;
 use crate::namespaces::NamespaceMap;
 use crate::shard::{Mail, Origin, ShardHandle, Spec};
 use crate::transports::{TransportMap, contained};
@@ -47,6 +49,7 @@ struct State {
 struct Stored {
     subscription: Arc<Subscription>,
     filter: Arc<CountedFilter>,
+    metrics: Arc<SubscriptionMetrics>,
     /// It is being changed in the store: nobody is attached until that is done.
     changing: bool,
 }
@@ -116,12 +119,14 @@ impl Registry {
         let mut state = self.lock();
         let id = subscription.id;
         let name = (subscription.namespace.clone(), subscription.name.clone());
+        let metrics = self.metrics_of(&state, &subscription);
         state.names.insert(name, id);
         state.subscriptions.insert(
             id,
             Stored {
                 subscription,
                 filter,
+                metrics,
                 changing: false,
             },
         );
@@ -346,6 +351,7 @@ impl Registry {
             namespace,
             transport,
             origin: Origin::Stored,
+            metrics: stored.metrics.clone(),
         });
         let connection = connection.clone();
         self.shard(id).post(Mail::Attach {

@@ -7,6 +7,7 @@ mod active;
 mod feed;
 mod mail;
 mod mailbox;
+mod observe;
 mod perform;
 mod save;
 
@@ -270,6 +271,9 @@ impl Shard {
         let id = response.subscription;
         let now = self.now();
         let wall = self.core.clock.now();
+        if let Some(active) = self.active.get_mut(&id) {
+            active.note_answer(now, connection, &response);
+        }
         let Some(running) = self.running(id) else {
             return;
         };
@@ -312,6 +316,7 @@ impl Shard {
         let Some(active) = self.active.remove(&id) else {
             return;
         };
+        active.spec.metrics.ended_serving();
         self.hungry.remove(&id);
         let Phase::Running(running) = active.phase else {
             return;
@@ -335,6 +340,7 @@ impl Shard {
             }
         }
         for result in self.save_and_wait(ids).await {
+            self.note_saved(&result.outcome);
             if let Err(error) = result.outcome {
                 warn!(subscription = %result.write.subscription, %error, "its last position is not written");
             }

@@ -19,6 +19,7 @@ use self::check::{checked, start};
 use crate::changes::ConnectionChanges;
 use crate::core::Core;
 use crate::filters::CountedFilter;
+use crate::metrics::SubscriptionMetrics;
 use crate::publish::unavailable;
 use crate::shard::{Origin, Spec};
 use crate::transports::RunningTransport;
@@ -167,7 +168,9 @@ impl Core {
         subscription.secrets = secrets;
         subscription.ephemeral = true;
         let subscription = Arc::new(subscription);
+        let lane = namespace.metrics.lane(transport.name());
         let spec = Spec {
+            metrics: Arc::new(SubscriptionMetrics::new(lane, true)),
             subscription: subscription.clone(),
             filter: Arc::new(compiled),
             namespace,
@@ -272,6 +275,7 @@ impl Core {
         })?);
         self.registry.put(subscription.clone(), checked.filter);
         self.tell(ChangeKind::Created, &subscription);
+        self.learn_position(subscription.id).await;
         Ok(subscription)
     }
 
@@ -298,6 +302,9 @@ impl Core {
                 let changed = Arc::new(changed);
                 self.registry.put(changed.clone(), checked.filter);
                 self.tell(ChangeKind::Updated, &changed);
+                if changed.transport != stored.transport {
+                    self.learn_position(changed.id).await;
+                }
                 Ok(changed)
             }
             Ok(false) => {

@@ -122,6 +122,11 @@ impl Tail {
         })
     }
 
+    /// How many records there are, and how many bytes of them.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        self.read_state(|state| (state.records.len(), state.bytes))
+    }
+
     fn read_state<T>(&self, read: impl FnOnce(&State) -> T) -> T {
         read(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -17,6 +17,8 @@ use photinus_contract::{
 use serde_json::Value;
 use tracing::error;
 
+use crate::metrics::{Histogram, SECONDS};
+
 /// How long a transport may take to stop.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
@@ -25,6 +27,8 @@ pub(crate) struct RunningTransport {
     name: &'static str,
     capabilities: Capabilities,
     secret_places: SecretPlaces,
+    /// From the hand-over of a delivery to its outcome.
+    pub(crate) ack_latency: Histogram,
     transport: Arc<dyn Transport>,
 }
 
@@ -38,6 +42,7 @@ impl RunningTransport {
             name,
             capabilities,
             secret_places,
+            ack_latency: Histogram::new(SECONDS),
             transport,
         }
     }

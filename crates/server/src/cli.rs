@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Where the API and the transports' paths are served; port 0 takes any free one [default: 127.0.0.1:5000]
     #[arg(long, value_name = "IP:PORT", value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
-    /// Where /livez and /readyz are served [default: 127.0.0.1:6000]
+    /// Where /metrics, /livez and /readyz are served [default: 127.0.0.1:6000]
     #[arg(long, value_name = "IP:PORT", value_parser = address)]
     pub(crate) monitoring: Option<SocketAddr>,
     /// The directory of the data, created if it is not there [default: ./photinus-data]

@@ -10,6 +10,7 @@ mod config;
 mod files;
 mod listen;
 mod logging;
+mod metrics;
 mod monitoring;
 mod patience;
 mod registry;

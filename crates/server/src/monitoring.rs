@@ -12,15 +12,20 @@ use photinus_engine::Handle;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::metrics::{Metrics, metrics};
+
 /// The `[monitoring]` section.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MonitoringConfig {
-    /// Where `/livez` and `/readyz` are served: an IP address and a port. Port 0 takes any free one.
+    /// Where `/metrics`, `/livez` and `/readyz` are served: an IP address and a port. Port 0 takes any free one.
     pub(crate) listen: SocketAddr,
     /// Most connections at once. More wait to be accepted.
     #[schemars(range(min = 1))]
     pub(crate) connections_max: usize,
+    /// Most durable subscriptions with figures of their own in `/metrics`: those that are furthest behind. 0: none.
+    /// All count in the figures of their transport and namespace.
+    pub(crate) subscriptions_max: usize,
 }
 
 impl Default for MonitoringConfig {
@@ -28,12 +33,13 @@ impl Default for MonitoringConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 6000)),
             connections_max: 64,
+            subscriptions_max: 1_000,
         }
     }
 }
 
-/// Whether requests can be taken: not before the engine runs, and not from the moment on that the server is
-/// asked to stop.
+/// Whether requests can be taken: not before the engine runs, not while the store refuses writes, and not from the
+/// moment on that the server is asked to stop.
 #[derive(Clone, Default)]
 pub(crate) struct Readiness(Arc<Stage>);
 
@@ -55,24 +61,37 @@ impl Readiness {
         self.0.stopping.store(true, Ordering::Relaxed);
     }
 
-    fn is_ready(&self) -> bool {
-        !self.0.stopping.load(Ordering::Relaxed)
-            && self.0.handle.get().is_some_and(Handle::is_ready)
+    /// The engine, once it runs.
+    pub(crate) fn handle(&self) -> Option<&Handle> {
+        self.0.handle.get()
+    }
+
+    /// Why not, in one line.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.0.stopping.load(Ordering::Relaxed) {
+            return Err("stopping".to_owned());
+        }
+        match self.handle() {
+            Some(handle) => handle.readiness(),
+            None => Err("starting".to_owned()),
+        }
     }
 }
 
 /// What is served on the monitoring port.
-pub(crate) fn router(readiness: Readiness) -> Router {
+pub(crate) fn router(readiness: Readiness, figures: Metrics) -> Router {
     Router::new()
         .route("/livez", get(|| async {}))
-        .route("/readyz", get(readyz))
-        .with_state(readiness)
+        .route("/readyz", get(readyz).with_state(readiness))
+        .route("/metrics", get(metrics).with_state(figures))
 }
 
-async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, &'static str) {
-    if readiness.is_ready() {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
+    match readiness.check() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {why}\n"),
+        ),
     }
 }

@@ -18,6 +18,7 @@ use photinus_engine::{Engine, Parts};
 
 use crate::config::Settings;
 use crate::listen::{Port, Serving};
+use crate::metrics::{Metrics, Requests};
 use crate::monitoring::{self, Readiness};
 use crate::registry::{self, Listeners, StoreSections};
 use crate::signals::{Signal, Signals};
@@ -80,9 +81,12 @@ impl Server {
         let (api_address, monitoring_address) = (api_port.address(), monitoring_port.address());
 
         let readiness = Readiness::default();
+        let requests = Requests::default();
+        let subscriptions_max = settings.monitoring.subscriptions_max;
+        let figures = Metrics::new(readiness.clone(), requests.clone(), subscriptions_max);
         let monitoring = monitoring_port
             .serve(
-                monitoring::router(readiness.clone()),
+                monitoring::router(readiness.clone(), figures),
                 settings.monitoring.connections_max,
             )
             .map_err(|error| not_listening(monitoring_address, Some("--monitoring"), &error))?;
@@ -91,8 +95,8 @@ impl Server {
         let engine = Engine::start(Parts::new(store, settings.engine.clone()))
             .await
             .map_err(|error| error.to_string())?;
-        let served = match serve_api(&engine, api_port, &settings).await {
-            Ok((api, listeners)) => match serve_spi(&engine, spi_port, &settings) {
+        let served = match serve_api(&engine, api_port, &settings, &requests).await {
+            Ok((api, listeners)) => match serve_spi(&engine, spi_port, &settings, &requests) {
                 Ok(spi) => Ok((api, listeners, spi)),
                 Err(error) => {
                     listeners.close();
@@ -163,6 +167,7 @@ async fn serve_api(
     engine: &Engine,
     port: Port,
     settings: &Settings,
+    requests: &Requests,
 ) -> Result<(Serving, Listeners), String> {
     let transports = registry::transports();
     for plugin in transports.plugins {
@@ -175,7 +180,12 @@ async fn serve_api(
     }
     let address = port.address();
     let listeners = transports.listeners;
-    let router = photinus_api::router(engine.handle(), listeners.clone(), settings.api.clone());
+    let router = photinus_api::router_counted(
+        engine.handle(),
+        listeners.clone(),
+        settings.api.clone(),
+        requests.rest.clone(),
+    );
     let serving = port
         .serve(router, settings.api.connections_max)
         .map_err(|error| not_listening(address, Some("--listen"), &error))?;
@@ -186,12 +196,16 @@ fn serve_spi(
     engine: &Engine,
     port: Option<Port>,
     settings: &Settings,
+    requests: &Requests,
 ) -> Result<Option<ServedSpi>, String> {
     let Some(port) = port else { return Ok(None) };
     let address = port.address();
     let spi = Spi::new(engine.handle(), &settings.spi);
     let serving = port
-        .serve(spi.router(&settings.api), settings.spi.connections_max)
+        .serve(
+            spi.router(&settings.api, requests.admin.clone()),
+            settings.spi.connections_max,
+        )
         .map_err(|error| not_listening(address, None, &error))?;
     Ok(Some(ServedSpi {
         spi,

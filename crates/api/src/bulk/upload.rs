@@ -19,6 +19,7 @@ use axum::body::{Body, Bytes};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use photinus_contract::{CodedError, Namespace};
+use photinus_engine::metrics::Source;
 use photinus_engine::{Handle, Pending, Prepared};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -322,7 +323,9 @@ async fn prepare(
     let mut prepared = Vec::with_capacity(lines.len());
     for line in lines {
         prepared.push(match line.text {
-            Some(text) => one_of_many::prepare(&handle, namespace.as_str(), &text).await,
+            Some(text) => {
+                one_of_many::prepare(&handle, namespace.as_str(), Source::Bulk, &text).await
+            }
             None => Err(CodedError::new(
                 "PH00413",
                 413,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use photinus_contract::{CodedError, Namespace};
+use photinus_engine::metrics::Source;
 use photinus_engine::{Handle, Pending};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -179,8 +180,9 @@ impl Conversation {
     }
 
     async fn enqueue(&self, text: &[u8]) -> Result<Pending, CodedError> {
-        let prepared = one_of_many::prepare(&self.handle, self.namespace.as_str(), text).await?;
-        self.handle.enqueue(prepared).await
+        let prepared =
+            one_of_many::prepare(&self.handle, self.namespace.as_str(), Source::Socket, text);
+        self.handle.enqueue(prepared.await?).await
     }
 
     /// Answers in order, until there is nothing more to answer.

@@ -190,6 +190,7 @@ pub async fn a_closed_store_refuses_everything_as_closed(rig: &mut dyn Rig) {
         ("put_group", store.put_group(group).await.err()),
         ("delete", store.delete_subscription(id).await.err()),
         ("claim", store.claim(id).await.err()),
+        ("trial_write", store.trial_write().await.err()),
         ("seek", store.seek(id, Start::Oldest).await.err()),
         ("read", store.read(ns, Sequence(0), ALL).await.err()),
         (
@@ -225,4 +226,38 @@ pub async fn a_closed_store_refuses_everything_as_closed(rig: &mut dyn Rig) {
     assert_eq!(numbers(&*store, ns).await.len(), 10);
     assert_eq!(position(&*store, id).await.offset, Sequence::OLDEST);
     assert_eq!(store.namespaces().await.unwrap().len(), 1);
+}
+
+/// A store that takes writes says so, as often as it is asked and while others write, and nobody can read that it
+/// was asked: not in the log, not among the namespaces and subscriptions, not in a position.
+pub async fn a_trial_write_is_answered_and_leaves_nothing(rig: &mut dyn Rig) {
+    let store = rig.open();
+    assert_eq!(store.trial_write().await, Ok(()), "with nothing in it");
+    assert_eq!(store.namespaces().await, Ok(Vec::new()));
+    let s = subscribed(&*store).await;
+    let ns = &s.namespace;
+    let before = (
+        store.namespaces().await,
+        store.subscriptions().await,
+        numbers(&*store, ns).await,
+        position(&*store, s.id).await,
+    );
+    for _ in 0..3 {
+        assert_eq!(store.trial_write().await, Ok(()));
+    }
+    let trial = store.trial_write();
+    let append = store.append(vec![record(ns, 11, &["t"], &[])]);
+    let dropped = store.trial_write();
+    drop(dropped);
+    assert_eq!(trial.await, Ok(()));
+    let previous = append.await.remove(0).unwrap().previous;
+    assert_eq!(previous, Sequence(s.at(10)), "a trial is no record");
+    store.close().await.unwrap();
+    drop(store);
+    let store = rig.open();
+    let numbers = numbers(&*store, ns).await;
+    assert_eq!(numbers.split_last().unwrap(), (&11, &*before.2));
+    assert_eq!(store.namespaces().await, before.0);
+    assert_eq!(store.subscriptions().await, before.1);
+    assert_eq!(position(&*store, s.id).await, before.3);
 }

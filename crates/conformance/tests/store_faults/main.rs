@@ -90,7 +90,9 @@ fn cases() -> Vec<Case> {
             AppendsWhenPolled CommitsWhenPolled;
         calls::a_closed_store_answers_what_came_before refuses AppendsWhenPolled ReadsWhenPolled;
         calls::a_closed_store_refuses_everything_as_closed refuses
-            ServesWhenClosed SaysUnavailableWhenClosed;
+            ServesWhenClosed SaysUnavailableWhenClosed TriesWhenClosed;
+        calls::a_trial_write_is_answered_and_leaves_nothing refuses
+            LeavesATrialBehind NeverTakesATrial;
         namespaces::namespaces_are_listed_by_name refuses ListsNamespacesBackwards;
         namespaces::a_namespace_is_created_once refuses TakesANamespaceTwice;
         namespaces::groups_stay_as_they_were_first_stored refuses ReplacesGroups;

@@ -16,9 +16,10 @@ use photinus_conformance::store::Rig;
 use photinus_conformance::store::make::answered;
 use photinus_contract::record::NewRecord;
 use photinus_contract::store::{
-    AppendError, Appended, Namespaces, ParkedEntry, Store, StoreError, StoreErrorKind,
+    AppendError, Appended, CreateNamespaceError, NamespaceInfo, Namespaces, ParkedEntry, Store,
+    StoreError, StoreErrorKind,
 };
-use photinus_contract::{BoxFuture, MessageId, Namespace, Sequence, SubscriptionId};
+use photinus_contract::{BoxFuture, MessageId, Namespace, Sequence, SubscriptionId, Timestamp};
 use photinus_store_memory::MemoryStore;
 
 /// The promise that is broken.
@@ -94,6 +95,10 @@ pub(crate) enum Fault {
     KeepsReplyKeysForEver,
     FreesReplyKeysOfTheParked,
     RepliesTwiceToTheEphemeral,
+    // Trials.
+    LeavesATrialBehind,
+    NeverTakesATrial,
+    TriesWhenClosed,
     // What is left.
     LosesPositionsInAClose,
     LosesReplyKeysInAClose,
@@ -241,6 +246,32 @@ impl Store for Wrong {
 
     fn location(&self) -> String {
         format!("{:?}", self.fault)
+    }
+
+    fn trial_write(&self) -> BoxFuture<'static, Result<(), StoreError>> {
+        match self.fault {
+            Fault::LeavesATrialBehind => {
+                let info =
+                    NamespaceInfo::new(Namespace::new("trial"), "", Timestamp::from_nanos(1));
+                let created = self.inner.create_namespace(info);
+                Box::pin(async {
+                    match created.await {
+                        Err(CreateNamespaceError::Store(error)) => Err(error),
+                        _ => Ok(()),
+                    }
+                })
+            }
+            Fault::NeverTakesATrial => {
+                let error = StoreError::new(StoreErrorKind::Full, "as always");
+                Box::pin(async { Err(error) })
+            }
+            Fault::TriesWhenClosed | Fault::ServesWhenClosed => Box::pin(async { Ok(()) }),
+            Fault::SaysUnavailableWhenClosed => {
+                let tried = self.inner.trial_write();
+                then(tried, |tried| tried.map_err(unavailable))
+            }
+            _ => self.inner.trial_write(),
+        }
     }
 
     fn close(&self) -> BoxFuture<'static, Result<(), StoreError>> {

@@ -266,7 +266,7 @@ impl<E: Clone> Dispatcher<E> {
     }
 
     /// The event of a single delivery, if it is current and was given to this connection.
-    fn in_flight_to(&self, number: u64, connection: &ConnectionId) -> Option<Sequence> {
+    pub(super) fn in_flight_to(&self, number: u64, connection: &ConnectionId) -> Option<Sequence> {
         let sequence = *self.in_flight.get(&number)?;
         match &self.window.get(sequence)?.state {
             SlotState::InFlight(in_flight) if in_flight.connection == *connection => Some(sequence),

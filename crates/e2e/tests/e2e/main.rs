@@ -12,6 +12,7 @@ mod crashes;
 mod fixtures;
 mod full_disk;
 mod messages;
+mod metrics;
 mod nacks;
 mod namespaces;
 mod power_cut;

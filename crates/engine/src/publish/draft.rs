@@ -9,12 +9,16 @@ use photinus_contract::record::{RecordContent, RecordEvent};
 use photinus_contract::{EventType, Message, Timestamp};
 use serde_json::to_string;
 
+use crate::metrics::Origin;
+
 /// A message that is checked and written, and waits for its commit.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     content: RecordContent,
     /// The message's JSON without its end: the time of confirmation follows.
     message: String,
+    /// For those who count.
+    pub(crate) origin: Origin,
 }
 
 impl Draft {
@@ -73,6 +77,7 @@ impl Draft {
         Ok(Self {
             content,
             message: json,
+            origin: Origin::now(header.kind),
         })
     }
 
@@ -81,11 +86,17 @@ impl Draft {
         self.content.size() + self.message.len() * self.content.events.len()
     }
 
+    /// How many events it will be.
+    pub(crate) fn events(&self) -> usize {
+        self.content.events.len()
+    }
+
     /// The record's content, committed at `created`.
     pub(crate) fn seal(self, created: Timestamp) -> RecordContent {
         let Self {
             mut content,
             message,
+            ..
         } = self;
         let confirmed = format!(r#","confirmed":"{created}"}}"#);
         let end = format!(r#","created":"{created}""#);

@@ -10,6 +10,7 @@ use photinus_contract::{CodedError, Message, MessageId, Record, Timestamp};
 
 use super::{Draft, unavailable};
 use crate::committer::Queued;
+use crate::metrics::Source;
 use crate::namespaces::NamespaceState;
 
 /// What was published.
@@ -35,6 +36,12 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Says by which way the message came in, for those who count.
+    pub fn via(mut self, source: Source) -> Self {
+        self.draft.origin.source = source;
+        self
+    }
+
     /// The id of the message.
     pub fn id(&self) -> MessageId {
         self.message.header.id

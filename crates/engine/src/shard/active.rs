@@ -11,6 +11,7 @@ use photinus_dispatch::{
 use tracing::{debug, warn};
 
 use super::feed::Payload;
+use super::observe::Handed;
 use super::{Mail, Origin, Shard, Spec};
 
 /// How long a failed claim waits before it is tried again.
@@ -46,6 +47,8 @@ pub(super) struct Running {
     pub(super) replied: bool,
     /// The offset that was written last.
     pub(super) saved: Sequence,
+    /// When deliveries were handed over that are in flight, by number.
+    pub(super) handed: Handed,
 }
 
 impl Active {
@@ -163,6 +166,7 @@ impl Shard {
             }
             Err(error) => {
                 warn!(subscription = %id, %error, "cannot claim it; trying again");
+                self.core.health.doubt(&error);
                 self.claim(id, start);
             }
         }
@@ -196,6 +200,7 @@ impl Shard {
             timer: None,
             replied: false,
             saved: record.offset,
+            handed: Handed::default(),
         }));
         debug!(subscription = %id, offset = %record.offset, epoch = record.epoch, "it is active");
         self.wake(id);

@@ -80,6 +80,7 @@ impl Shard {
             return Meal::Full;
         }
         let looked_at = fed.looked_at;
+        self.note_fed(looked_at, fed.events.len());
         let wants_data = spec.subscription.options.with_data == Some(true);
         let Some(running) = self.running(id) else {
             return Meal::Full;
@@ -106,11 +107,13 @@ impl Shard {
             && piece.after <= after
             && after < piece.through
         {
+            self.core.metrics.fed_by_tail.one();
             return Ok(piece.clone());
         }
         match namespace.tail.look(after, TAIL_RECORDS_MAX) {
             Look::Piece(piece) => {
                 self.pieces.insert(name.clone(), piece.clone());
+                self.core.metrics.fed_by_tail.one();
                 Ok(piece)
             }
             Look::UpToDate => Err(Meal::UpToDate),
@@ -118,7 +121,8 @@ impl Shard {
             Look::Behind => {
                 let head = namespace.tail.head();
                 let page = self.core.pages.get(name, after, head, &self.handle);
-                page.ok_or_else(|| Meal::Waiting(name.clone(), after))
+                page.inspect(|_| self.core.metrics.fed_by_pages.one())
+                    .ok_or_else(|| Meal::Waiting(name.clone(), after))
             }
         }
     }

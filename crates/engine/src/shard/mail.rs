@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::feed::Fed;
 use super::save::Saved;
 use crate::filters::CountedFilter;
+use crate::metrics::SubscriptionMetrics;
 use crate::namespaces::NamespaceState;
 use crate::transports::RunningTransport;
 
@@ -88,6 +89,7 @@ pub(crate) struct Spec {
     pub(crate) namespace: Arc<NamespaceState>,
     pub(crate) transport: Arc<RunningTransport>,
     pub(crate) origin: Origin,
+    pub(crate) metrics: Arc<SubscriptionMetrics>,
 }
 
 /// Where the position of a subscription comes from.

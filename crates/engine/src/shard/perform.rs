@@ -47,6 +47,7 @@ impl Shard {
         }
         self.arm(id);
         self.note_unsaved(id);
+        self.observe(id);
     }
 
     /// Performs all that a dispatcher asks for.
@@ -76,6 +77,7 @@ impl Shard {
                         Delivery::new(connection, subscription, delivery, item.attempt, event);
                     delivery.data = item.event.data;
                     let hand_over = spec.transport.deliver(delivery);
+                    active.note_handed(now, number, 1, &hand_over);
                     self.handed_over(id, number, hand_over);
                 }
                 Action::DeliverBatch {
@@ -83,6 +85,7 @@ impl Shard {
                     number,
                     items,
                 } => {
+                    let events = items.len();
                     let items = items
                         .into_iter()
                         .map(|item| batch_item(epoch, item))
@@ -91,6 +94,7 @@ impl Shard {
                     let batch = DeliveryId::new(epoch, number);
                     let batch = Batch::new(connection, subscription, batch, items);
                     let hand_over = spec.transport.deliver_batch(batch);
+                    active.note_handed(now, number, events, &hand_over);
                     self.handed_over(id, number, hand_over);
                 }
                 Action::Void {
@@ -100,6 +104,7 @@ impl Shard {
                 } => {
                     let delivery = DeliveryId::new(epoch, number);
                     spec.transport.voided(&connection, id, delivery, reason);
+                    spec.metrics.voided();
                 }
                 Action::Park { item, reason } => {
                     let spec = spec.clone();
@@ -146,6 +151,7 @@ impl Shard {
     ) {
         let id = spec.subscription.id;
         let handle = self.handle.clone();
+        let (health, metrics) = (self.core.health.clone(), spec.metrics.clone());
         let number = item.number;
         if spec.subscription.ephemeral {
             handle.post(Mail::Written {
@@ -169,7 +175,10 @@ impl Shard {
         let parked = self.core.store.park(vec![entry]);
         self.core.tasks.spawn(async move {
             let stored = match parked.await.into_iter().next() {
-                Some(Ok(())) => true,
+                Some(Ok(())) => {
+                    metrics.parked();
+                    true
+                }
                 Some(Err(OffsetError::Fenced)) => {
                     handle.post(Mail::Fenced {
                         subscription: id,
@@ -180,6 +189,9 @@ impl Shard {
                 None => false,
                 Some(Err(error)) => {
                     warn!(subscription = %id, %error, "cannot park an event");
+                    if let OffsetError::Store(error) = &error {
+                        health.doubt(error);
+                    }
                     false
                 }
             };

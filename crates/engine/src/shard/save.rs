@@ -100,6 +100,7 @@ impl Shard {
     pub(super) fn saved(&mut self, results: Vec<Saved>) {
         let now = self.now();
         for Saved { write, outcome } in results {
+            self.note_saved(&outcome);
             let Err(error) = outcome else { continue };
             let subscription = write.subscription;
             let running = self.running(subscription);

@@ -5,6 +5,7 @@
 mod bench;
 mod changes;
 mod connections;
+mod metrics;
 mod outcomes;
 mod publishing;
 mod replies;

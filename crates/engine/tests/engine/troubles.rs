@@ -292,9 +292,9 @@ async fn a_last_position_that_a_later_one_overtook_is_not_tried_for_ever() {
     bench.store.release(1);
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(
-        bench.store.release(1),
-        1,
-        "the first one is tried again, too late"
+        bench.store.release(2),
+        2,
+        "the store is tried, and the first one again, too late"
     );
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(bench.store.held_writes(), 0, "it can never succeed");

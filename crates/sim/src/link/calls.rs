@@ -26,6 +26,13 @@ impl Store for Link {
         "memory".to_owned()
     }
 
+    fn trial_write(&self) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.write(|_, _, _, fate| match fate {
+            Fate::Refused(error) => Err(error),
+            _ => Ok(()),
+        })
+    }
+
     fn close(&self) -> BoxFuture<'static, Result<(), StoreError>> {
         self.write(|_, _, _, _| Ok(()))
     }

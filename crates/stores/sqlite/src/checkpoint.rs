@@ -14,6 +14,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::error::Error;
+use crate::figures::{Counts, Since};
 
 /// Passive rounds before the writer is paused whatever is left.
 const ROUNDS_MAX: u32 = 4;
@@ -116,6 +117,7 @@ pub(crate) struct Checkpointer {
     /// The file of the database, to sync it while the writer goes on.
     pub(crate) file: Arc<File>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) counts: Arc<Counts>,
     pub(crate) threshold: u32,
     pub(crate) directory: PathBuf,
 }
@@ -145,7 +147,9 @@ impl Checkpointer {
                 state.copying = Some(self.threshold.saturating_mul(TOO_FAR));
                 state.pages
             };
+            let since = Since::now();
             let shortened = self.shorten(pages);
+            self.counts.checkpoint(since);
             self.gate.copied(matches!(shortened, Ok(true)));
             due = match shortened {
                 Ok(true) => self.threshold,

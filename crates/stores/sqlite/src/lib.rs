@@ -15,6 +15,7 @@ mod append;
 mod checkpoint;
 mod config;
 mod error;
+mod figures;
 mod lock;
 mod log;
 mod namespaces;
@@ -29,18 +30,20 @@ mod subscriptions;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod trial;
 mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread::{self, JoinHandle};
 
-use photinus_contract::store::{Store, StoreError, StoreErrorKind};
+use photinus_contract::store::{Store, StoreError, StoreErrorKind, StoreFigures};
 use photinus_contract::{BoxFuture, Namespace};
 use tokio::sync::oneshot;
 
 use self::checkpoint::{Checkpointer, Gate};
 pub use self::config::{Config, Synchronous};
+use self::figures::Counts;
 use self::lock::Lock;
 use self::queue::{Op, Queue};
 use self::readers::Readers;
@@ -54,6 +57,7 @@ pub struct SqliteStore {
     queue: Queue,
     readers: Readers,
     names: Names,
+    counts: Arc<Counts>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -75,11 +79,13 @@ impl SqliteStore {
         let names: Names = Arc::new(RwLock::new(found));
 
         let gate = Arc::new(Gate::default());
+        let counts = Arc::new(Counts::default());
         let file = Arc::new(place.file()?);
         let checkpointer = Checkpointer {
             connection: place.writing()?,
             file: file.clone(),
             gate: gate.clone(),
+            counts: counts.clone(),
             threshold: config.checkpoint_pages.get(),
             directory: directory.to_owned(),
         };
@@ -97,6 +103,7 @@ impl SqliteStore {
             place: place.clone(),
             names: names.clone(),
             gate,
+            counts: counts.clone(),
             queue,
             readers: readers.clone(),
             reader_threads,
@@ -110,6 +117,7 @@ impl SqliteStore {
             queue: Queue(sender),
             readers,
             names,
+            counts,
             writer: Mutex::new(Some(writer)),
         })
     }
@@ -135,6 +143,14 @@ impl Store for SqliteStore {
             .join(schema::FILE)
             .display()
             .to_string()
+    }
+
+    fn trial_write(&self) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.queue.write_one(trial::write)
+    }
+
+    fn figures(&self) -> StoreFigures {
+        self.counts.read(&self.place.directory)
     }
 
     fn close(&self) -> BoxFuture<'static, Result<(), StoreError>> {

@@ -14,11 +14,11 @@ use crate::lock::inaccessible;
 /// The database in the data directory. SQLite keeps `-wal` and `-shm` files beside it.
 pub(crate) const FILE: &str = "photinus.db";
 /// Its write-ahead file.
-const FILE_WAL: &str = "photinus.db-wal";
+pub(crate) const FILE_WAL: &str = "photinus.db-wal";
 /// Says that a database is ours: "PHOT".
 const APPLICATION_ID: i32 = 0x5048_4F54;
 /// Bytes of a page; fixed when the database is created.
-const PAGE_BYTES: u32 = 4096;
+pub(crate) const PAGE_BYTES: u32 = 4096;
 /// How long a statement waits for a lock that a stranger holds, such as a tool that makes a copy.
 const STRANGER_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use photinus_contract::data::{RecordValue, Validator};
 use photinus_contract::record::{NewRecord, RecordContent, RecordEvent};
 use photinus_contract::store::{
-    AppendError, Log, NamespaceInfo, Namespaces, ReadLimit, StoreErrorKind,
+    AppendError, Log, NamespaceInfo, Namespaces, ReadLimit, Store, StoreErrorKind,
 };
 use photinus_contract::{EventType, MessageId, Namespace, Sequence, Timestamp};
 use rusqlite::Connection;
@@ -190,4 +190,48 @@ fn plan(connection: &Connection, sql: &str) -> String {
     connection
         .query_row(&format!("EXPLAIN QUERY PLAN {sql}"), [], |row| row.get(3))
         .unwrap()
+}
+
+#[tokio::test]
+async fn a_trial_says_whether_there_is_room_and_leaves_nothing() {
+    let (store, ns, directory) = open(Config::default()).await;
+    store.append(vec![record(&ns, 1, 500)]).await;
+    assert_eq!(store.trial_write().await, Ok(()));
+    store.queue.0.send(Op::LimitPages(1)).unwrap();
+    let error = store.trial_write().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
+    store.queue.0.send(Op::LimitPages(1 << 30)).unwrap();
+    assert_eq!(store.trial_write().await, Ok(()));
+    let limit = ReadLimit {
+        records: 9,
+        bytes: 1 << 20,
+    };
+    let page = store.read(&ns, Sequence(0), limit).await.unwrap();
+    assert_eq!(page.records.len(), 1);
+    let names = std::fs::read_dir(directory.path()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.into_iter().all(|name| name != "photinus.trial"));
+    // The layout is what it was.
+    drop(store);
+    let again = SqliteStore::open(directory.path(), Config::default()).unwrap();
+    assert_eq!(again.head(&ns).await, Ok(Sequence(1)));
+}
+
+#[tokio::test]
+async fn the_figures_tell_what_was_done() {
+    let (store, ns, _directory) = open(Config::default()).await;
+    let before = store.figures().transactions.unwrap();
+    for number in 1..=5 {
+        store.append(vec![record(&ns, number, 500)]).await;
+    }
+    // The answer of the last may come before it is counted.
+    store.trial_write().await.unwrap();
+    let figures = store.figures();
+    let done = figures.transactions.unwrap();
+    assert!(
+        (5..=6).contains(&(done.count - before.count)),
+        "{figures:?}"
+    );
+    assert!(done.time >= figures.commits.unwrap(), "{figures:?}");
+    assert!(figures.database_bytes.unwrap() > 0 && figures.write_ahead_bytes.unwrap() > 0);
 }

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::checkpoint::Gate;
 use crate::error::Error;
+use crate::figures::{Counts, Since};
 use crate::lock::Lock;
 use crate::queue::{Op, Size, Write};
 use crate::readers::Readers;
@@ -34,6 +35,7 @@ pub(crate) struct Writer {
     pub(crate) place: Arc<Place>,
     pub(crate) names: Names,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) counts: Arc<Counts>,
     pub(crate) queue: Receiver<Op>,
     pub(crate) readers: Readers,
     pub(crate) reader_threads: Vec<JoinHandle<()>>,
@@ -61,7 +63,9 @@ impl Writer {
             let Gathered { group, close } = self.gather(&mut ahead);
             if !group.is_empty() {
                 self.gate.enter();
+                let since = Since::now();
                 let outcome = self.transact(group, &mut known);
+                self.counts.transaction(since);
                 let pages = pages.load(Ordering::Relaxed);
                 self.gate
                     .leave(pages, self.place.config.checkpoint_pages.get());
@@ -158,7 +162,10 @@ impl Writer {
         for write in group {
             write.apply(&mut step)?;
         }
-        step::run(&self.connection, "COMMIT")
+        let since = Since::now();
+        let committed = step::run(&self.connection, "COMMIT");
+        self.counts.commit(since);
+        committed
     }
 
     /// The last connection to close brings the write-ahead file into the database and removes it.

@@ -1,0 +1,242 @@
+//! What is counted of deliveries and their outcomes?
+//!
+//! For each subscription, and for its *lane*: all subscriptions of one transport in one namespace. An operator has
+//! few lanes and can have very many subscriptions, so only lanes are always shown.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+use photinus_contract::{HandOver, Outcome, Sequence, Timestamp};
+
+use super::numbers::{Counter, Gauge};
+
+/// Stands for a number that is not known.
+const UNKNOWN: i64 = i64::MIN;
+
+/// What is counted for the subscriptions of one transport in one namespace.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    pub(super) delivered: Counter,
+    pub(super) batches: Counter,
+    pub(super) busy: Counter,
+    pub(super) closed: Counter,
+    pub(super) failed: Counter,
+    pub(super) voided: Counter,
+    pub(super) late: Counter,
+    pub(super) outcomes: Outcomes,
+    pub(super) in_flight: Gauge,
+    pub(super) active: Gauge,
+    pub(super) ephemeral: Gauge,
+    pub(super) paused: Gauge,
+    pub(super) delayed: Gauge,
+}
+
+/// How deliveries ended.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    ack: Counter,
+    reply: Counter,
+    retry: Counter,
+    park: Counter,
+    skip: Counter,
+    pause: Counter,
+}
+
+impl Outcomes {
+    fn of(&self, outcome: &Outcome) -> &Counter {
+        match outcome {
+            Outcome::Acknowledge { reply: None } => &self.ack,
+            Outcome::Acknowledge { reply: Some(_) } => &self.reply,
+            Outcome::Park { .. } => &self.park,
+            Outcome::Skip { .. } => &self.skip,
+            Outcome::Pause { .. } => &self.pause,
+            // What is not known is tried again.
+            _ => &self.retry,
+        }
+    }
+
+    pub(super) fn all(&self) -> [(&'static str, u64); 6] {
+        [
+            ("ack", self.ack.get()),
+            ("park", self.park.get()),
+            ("pause", self.pause.get()),
+            ("reply", self.reply.get()),
+            ("retry", self.retry.get()),
+            ("skip", self.skip.get()),
+        ]
+    }
+}
+
+/// What is counted for one subscription, and how it stands.
+#[derive(Debug)]
+pub(crate) struct SubscriptionMetrics {
+    pub(super) lane: Arc<Lane>,
+    is_ephemeral: bool,
+    pub(super) delivered: Counter,
+    pub(super) settled: Counter,
+    pub(super) failed: Counter,
+    pub(super) voided: Counter,
+    /// Entries that are parked now.
+    pub(super) parked: AtomicU64,
+    pub(super) attempts: AtomicU32,
+    pub(super) in_flight: AtomicU64,
+    pub(super) is_active: AtomicBool,
+    pub(super) is_paused: AtomicBool,
+    pub(super) is_delayed: AtomicBool,
+    offset: AtomicI64,
+    /// When the oldest event above this offset was committed. Belongs to `oldest_of`.
+    oldest: AtomicI64,
+    oldest_of: AtomicI64,
+}
+
+/// How a dispatcher stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Now {
+    pub(crate) offset: Sequence,
+    pub(crate) in_flight: usize,
+    /// Failures of the oldest event that is not settled.
+    pub(crate) failures: u32,
+    /// When that event was committed, if the dispatcher has it.
+    pub(crate) oldest: Option<Timestamp>,
+    pub(crate) is_paused: bool,
+    pub(crate) is_delayed: bool,
+}
+
+impl SubscriptionMetrics {
+    pub(crate) fn new(lane: Arc<Lane>, is_ephemeral: bool) -> Self {
+        Self {
+            lane,
+            is_ephemeral,
+            delivered: Counter::default(),
+            settled: Counter::default(),
+            failed: Counter::default(),
+            voided: Counter::default(),
+            parked: AtomicU64::new(0),
+            attempts: AtomicU32::new(0),
+            in_flight: AtomicU64::new(0),
+            is_active: AtomicBool::new(false),
+            is_paused: AtomicBool::new(false),
+            is_delayed: AtomicBool::new(false),
+            offset: AtomicI64::new(UNKNOWN),
+            oldest: AtomicI64::new(UNKNOWN),
+            oldest_of: AtomicI64::new(UNKNOWN),
+        }
+    }
+
+    /// A transport said this about a hand-over of so many events.
+    pub(crate) fn handed_over(&self, hand_over: &HandOver, events: usize) {
+        match hand_over {
+            HandOver::Ok => {
+                self.lane.delivered.add(events as u64);
+                self.delivered.add(events as u64);
+            }
+            HandOver::Busy(_) => self.lane.busy.one(),
+            HandOver::Closed => self.lane.closed.one(),
+            _ => {
+                self.lane.failed.one();
+                self.failed.one();
+            }
+        }
+    }
+
+    /// A batch was handed over and taken.
+    pub(crate) fn batch_taken(&self) {
+        self.lane.batches.one();
+    }
+
+    /// So many events had this outcome.
+    pub(crate) fn ended(&self, outcome: &Outcome, events: usize) {
+        let events = events as u64;
+        self.lane.outcomes.of(outcome).add(events);
+        match outcome {
+            Outcome::Acknowledge { .. } | Outcome::Park { .. } | Outcome::Skip { .. } => {
+                self.settled.add(events);
+            }
+            Outcome::Pause { .. } => {}
+            _ => self.failed.add(events),
+        }
+    }
+
+    /// A delivery or batch was voided.
+    pub(crate) fn voided(&self) {
+        self.lane.voided.one();
+        self.voided.one();
+    }
+
+    /// An answer came too late.
+    pub(crate) fn late(&self) {
+        self.lane.late.one();
+    }
+
+    /// An event was parked.
+    pub(crate) fn parked(&self) {
+        self.parked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its dispatcher stands like this. Called by the one shard that has it, after each of its turns.
+    pub(crate) fn stands(&self, now: Now) {
+        self.change(now, true);
+        self.offset.store(now.offset.0, Ordering::Relaxed);
+        let oldest = now.oldest.map_or(UNKNOWN, Timestamp::as_nanos);
+        self.note_oldest(now.offset, oldest);
+    }
+
+    /// Its dispatcher has ended. How far it came stays known.
+    pub(crate) fn ended_serving(&self) {
+        let attempts = self.attempts.load(Ordering::Relaxed);
+        self.change(Now::default(), false);
+        self.attempts.store(attempts, Ordering::Relaxed);
+    }
+
+    fn change(&self, now: Now, is_active: bool) {
+        let swap = |flag: &AtomicBool, value: bool| u64::from(flag.swap(value, Ordering::Relaxed));
+        let lane = &self.lane;
+        let serving = match self.is_ephemeral {
+            true => &lane.ephemeral,
+            false => &lane.active,
+        };
+        serving.change(swap(&self.is_active, is_active), u64::from(is_active));
+        let paused = u64::from(now.is_paused);
+        lane.paused
+            .change(swap(&self.is_paused, now.is_paused), paused);
+        let delayed = u64::from(now.is_delayed);
+        lane.delayed
+            .change(swap(&self.is_delayed, now.is_delayed), delayed);
+        let in_flight = now.in_flight as u64;
+        let before = self.in_flight.swap(in_flight, Ordering::Relaxed);
+        lane.in_flight.change(before, in_flight);
+        self.attempts.store(now.failures, Ordering::Relaxed);
+    }
+
+    /// What the store says of it, where nobody serves it: the position, and how many entries are parked.
+    pub(crate) fn learnt(&self, offset: Sequence, parked: usize) {
+        let to = offset.0;
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.offset.compare_exchange(UNKNOWN, to, set, get);
+        self.parked.fetch_add(parked as u64, Ordering::Relaxed);
+    }
+
+    /// The position, as far as it is known.
+    pub(super) fn offset(&self) -> Option<Sequence> {
+        let offset = self.offset.load(Ordering::Relaxed);
+        (offset != UNKNOWN).then_some(Sequence(offset))
+    }
+
+    /// When the oldest event above its offset was committed, as far as that is known.
+    pub(super) fn oldest(&self, offset: Sequence) -> Option<Timestamp> {
+        let oldest = self.oldest.load(Ordering::Relaxed);
+        let is_of_it = self.oldest_of.load(Ordering::Relaxed) == offset.0;
+        (is_of_it && oldest != UNKNOWN).then(|| Timestamp::from_nanos(oldest))
+    }
+
+    pub(super) fn learnt_oldest(&self, offset: Sequence, oldest: Timestamp) {
+        self.note_oldest(offset, oldest.as_nanos());
+    }
+
+    fn note_oldest(&self, offset: Sequence, oldest: i64) {
+        // Two who do this at once may mix; the next turn, or the next look, puts it right.
+        self.oldest_of.store(UNKNOWN, Ordering::Relaxed);
+        self.oldest.store(oldest, Ordering::Relaxed);
+        self.oldest_of.store(offset.0, Ordering::Relaxed);
+    }
+}
