@@ -17,6 +17,7 @@ use crate::origins::Origins;
 pub struct ApiConfig {
     /// Where the API and the transports' paths are served: an IP address and a port. Port 0 takes any free
     /// one.
+    #[schemars(extend("format" = "ip-port"))]
     pub listen: SocketAddr,
     /// Most connections at once. More wait to be accepted. A WebSocket is counted by its transport instead
     /// once it is open.
@@ -63,10 +64,10 @@ pub struct ApiConfig {
     #[schemars(with = "String")]
     pub publish_stall_max: DurationText,
     /// How long a request may take if it has no `Request-Timeout` header, such as `2m`.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "go-duration"))]
     pub request_timeout: DurationText,
     /// The longest time that a `Request-Timeout` header may ask for.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "go-duration"))]
     pub request_timeout_max: DurationText,
 }
 

@@ -12,18 +12,23 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub struct EngineConfig {
     /// How many tasks share the active subscriptions. 0: one for each processor, at most 8.
+    #[schemars(range(max = 256))]
     pub shards: usize,
     /// Most messages that one commit takes together.
+    #[schemars(range(max = 100_000))]
     pub commit_records_max: NonZeroUsize,
     /// Most bytes of messages that wait for their commit; more publishers have to wait.
     pub commit_bytes_max: NonZeroUsize,
     /// Most namespaces.
+    #[schemars(range(min = 1))]
     pub namespaces_max: usize,
     /// Most bytes of the newest events that each namespace keeps in memory.
     pub tail_bytes_max: usize,
     /// Most messages that a subscription which catches up reads at once.
+    #[schemars(range(max = 100_000))]
     pub page_records_max: NonZeroUsize,
     /// Most bytes that a subscription which catches up reads at once.
+    #[schemars(range(min = 1))]
     pub page_bytes_max: usize,
     /// Most bytes of such pages in memory, shared by all subscriptions.
     pub pages_bytes_max: usize,
@@ -31,9 +36,11 @@ pub struct EngineConfig {
     pub window_bytes_max: NonZeroUsize,
     /// How long the position of a subscription may be unwritten after an acknowledgement, in milliseconds. A
     /// crash repeats what was acknowledged since.
+    #[schemars(range(max = 60_000))]
     pub offset_flush_ms: u64,
     /// How long the position of a subscription may be unwritten while it only passes events that do not
     /// match, in milliseconds.
+    #[schemars(range(max = 3_600_000))]
     pub idle_offset_flush_ms: u64,
     /// How many events a subscription may pass without a match before its position is written.
     pub idle_offset_events_max: u64,
@@ -41,13 +48,17 @@ pub struct EngineConfig {
     /// how many. (FireFly has 250; here many messages are committed together.)
     pub change_queue_max: NonZeroUsize,
     /// Most bytes of messages and values that one list reads.
+    #[schemars(range(min = 1))]
     pub list_bytes_max: usize,
     /// Most bytes of memory that the filters of all subscriptions take together. Plain texts and anchored
     /// prefixes take next to nothing; other regular expressions some hundred kilobytes.
+    #[schemars(range(min = 65_536))]
     pub filters_bytes_max: usize,
     /// Largest message, in bytes: the sum of its values, those that it refers to included, and 1,024.
+    #[schemars(range(min = 1_025, max = 536_870_912))]
     pub message_bytes_max: usize,
     /// Most values in a message.
+    #[schemars(range(min = 1))]
     pub message_values_max: usize,
 }
 

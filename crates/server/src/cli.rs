@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::command::ConfigCommand;
 use crate::logging::{Format, Level};
 
 /// One durable, ordered stream of events for every application, over the transport it speaks.
 ///
-/// FireFly's clients work with it unmodified. What is said here counts before what the configuration file
-/// says.
+/// FireFly's clients work with it unmodified. What is said here counts before the environment
+/// (PHOTINUS__SECTION__KEY), and that before the configuration file.
 #[derive(Debug, Parser)]
 #[command(name = "photinus", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -20,10 +21,14 @@ pub(crate) struct Cli {
     arguments: Arguments,
 }
 
+/// What is to be done.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Runs the server, as `photinus` without a command does.
     Serve(Arguments),
+    /// Shows, checks and documents the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
 }
 
 /// What the server is told.
@@ -38,7 +43,7 @@ pub(crate) struct Arguments {
     /// The directory of the data, created if it is not there [default: ./photinus-data]
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) data: Option<PathBuf>,
-    /// A configuration file (TOML)
+    /// The configuration file (TOML) [default: photinus.toml, if it is there] [env: PHOTINUS_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// How the log on standard error is written [default: text]
@@ -51,11 +56,8 @@ pub(crate) struct Arguments {
 }
 
 impl Cli {
-    pub(crate) fn into_arguments(self) -> Arguments {
-        match self.command {
-            Some(Command::Serve(arguments)) => arguments,
-            None => self.arguments,
-        }
+    pub(crate) fn into_command(self) -> Command {
+        self.command.unwrap_or(Command::Serve(self.arguments))
     }
 }
 
@@ -90,18 +92,24 @@ mod tests {
         }
     }
 
+    fn told(arguments: &[&str]) -> Arguments {
+        match Cli::try_parse_from(arguments).unwrap().into_command() {
+            Command::Serve(arguments) => arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn the_command_may_be_left_out() {
         for arguments in [
             &["photinus", "--data", "d"][..],
             &["photinus", "serve", "--data", "d"],
         ] {
-            let arguments = Cli::try_parse_from(arguments).unwrap().into_arguments();
-            assert_eq!(arguments.data, Some(PathBuf::from("d")));
+            assert_eq!(told(arguments).data, Some(PathBuf::from("d")));
         }
         assert!(Cli::try_parse_from(["photinus", "--listen", "localhost:5000"]).is_err());
         assert!(Cli::try_parse_from(["photinus", "--log-level", "loud"]).is_err());
-        let v6 = Cli::try_parse_from(["photinus", "--listen", "[::1]:0"]).unwrap();
-        assert_eq!(v6.into_arguments().listen, Some("[::1]:0".parse().unwrap()));
+        let v6 = told(&["photinus", "--listen", "[::1]:0"]);
+        assert_eq!(v6.listen, Some("[::1]:0".parse().unwrap()));
     }
 }

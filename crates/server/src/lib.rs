@@ -25,17 +25,28 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::Cli;
-use crate::config::Settings;
+use crate::cli::{Arguments, Cli, Command};
+use crate::config::Configuration;
+use crate::config::environment::Environment;
 
 /// The whole life of the process.
 pub fn main() -> ExitCode {
-    let arguments = Cli::parse().into_arguments();
-    let settings = match Settings::load(arguments) {
-        Ok(settings) => settings,
-        Err(error) => return complain(2, &error),
+    match Cli::parse().into_command() {
+        Command::Serve(arguments) => serve(arguments),
+        Command::Config(command) => config::command::run(command),
+    }
+}
+
+fn serve(arguments: Arguments) -> ExitCode {
+    let configuration = match Configuration::load(arguments, &Environment::of_process()) {
+        Ok(configuration) => configuration,
+        Err(mistakes) => return complain(2, &mistakes.to_string()),
     };
+    let settings = configuration.settings;
     logging::start(&settings.log);
+    for warning in configuration.warnings {
+        tracing::warn!("{warning}");
+    }
     files::raise_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -53,8 +64,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// One line on standard error; where nobody reads it, the status still tells.
+/// A line on standard error for each line of the error; where nobody reads it, the status still tells.
 fn complain(status: u8, error: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "photinus: {error}");
+    for line in error.lines() {
+        let _ = writeln!(std::io::stderr(), "photinus: {line}");
+    }
     ExitCode::from(status)
 }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 /// The `[log]` section. The log goes to standard error.
@@ -19,7 +19,9 @@ pub(crate) struct LogConfig {
 }
 
 /// How the log is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
     /// Lines for people.
@@ -30,9 +32,15 @@ pub(crate) enum Format {
 }
 
 /// A level, or several for parts of the server; checked.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 pub(crate) struct Level(String);
+
+impl Level {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl Default for Level {
     fn default() -> Self {

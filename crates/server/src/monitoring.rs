@@ -19,6 +19,7 @@ use crate::metrics::{Metrics, metrics};
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MonitoringConfig {
     /// Where `/metrics`, `/livez` and `/readyz` are served: an IP address and a port. Port 0 takes any free one.
+    #[schemars(extend("format" = "ip-port"))]
     pub(crate) listen: SocketAddr,
     /// Most connections at once. More wait to be accepted.
     #[schemars(range(min = 1))]

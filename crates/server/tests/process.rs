@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 fn command(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_photinus"));
+    command.env_clear();
     command.arg("--data").arg(data).args(arguments);
     command
         .stdin(Stdio::null())

@@ -1,5 +1,6 @@
 //! Which chores of the project run as one command?
 
+mod docs;
 mod mutants;
 mod prerequisites;
 mod step;
@@ -24,6 +25,7 @@ Commands:
   ci               The same
   sim [ARGUMENTS]  Simulate; `sim --seed N` prints what happened, `sim --help` says the rest
   mutants [NN]...  Take each invariant away, or these, and require that a test fails
+  docs             Write the generated pages of docs/reference anew
   fixture NAME     Keep what this build stores and says, for later builds to understand
   help             This text
 ";
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let outcome = match arguments[..] {
         ["test" | "ci"] => test(),
         ["sim", ref rest @ ..] => sim(rest),
+        ["docs"] => root().and_then(|root| docs::run(&root)),
         ["fixture", name] => fixture(name),
         ["mutants", ref rest @ ..] => root().and_then(|root| mutants::run(&root, rest)),
         [] | ["help" | "--help" | "-h"] => {

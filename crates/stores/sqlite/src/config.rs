@@ -15,23 +15,28 @@ pub struct Config {
     pub synchronous: Synchronous,
     /// Values up to this many bytes are kept in the row of their message and read together with it; larger
     /// ones are kept apart and read only where they are needed.
+    #[schemars(range(max = 16_777_216))]
     pub inline_value_max: usize,
     /// Most records that share one commit. One call that brings more is not divided.
     pub group_records_max: NonZeroUsize,
     /// Most bytes that share one commit. One call that brings more is not divided.
     pub group_bytes_max: NonZeroUsize,
     /// Threads that read, each with its own connection.
+    #[schemars(range(max = 256))]
     pub readers: NonZeroUsize,
     /// Memory for pages of the database, in bytes, of each connection: one that writes, and the readers.
+    #[schemars(range(max = 1_099_511_627_776_u64))]
     pub cache_bytes: u64,
     /// How many bytes of the database readers map into memory instead of copying; 0 turns it off. A disk
     /// that fails while it is mapped ends the process.
     pub mmap_bytes: u64,
     /// Written pages after which the write-ahead file is brought into the database and begun anew. More
     /// means fewer writes in all and a larger file.
+    #[schemars(range(max = 16_777_216))]
     pub checkpoint_pages: NonZeroU32,
     /// The database does not grow beyond this many bytes; publishes are then refused as if the disk were
     /// full. No limit if absent.
+    #[schemars(range(min = 1_048_576))]
     pub database_bytes_max: Option<NonZeroU64>,
 }
 

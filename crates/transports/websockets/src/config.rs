@@ -33,7 +33,7 @@ pub struct Config {
     pub starts_max: usize,
     /// How often the server pings a client, such as `30s`. A client that has not answered when the next ping
     /// is due is disconnected. By default the server does not ping, as FireFly does not.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "go-duration"))]
     pub ping_interval: Option<DurationText>,
 }
 
