@@ -1,6 +1,7 @@
 //! What can an operator set?
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use photinus_contract::DurationText;
 use schemars::JsonSchema;
@@ -8,6 +9,9 @@ use serde::Deserialize;
 
 use crate::hosts::Hosts;
 use crate::origins::Origins;
+
+/// Nothing is answered in less.
+const REQUEST_TIMEOUT_MIN: Duration = Duration::from_millis(1);
 
 /// The `[api]` section. Its defaults are FireFly's port, on this machine only, and no browser page but our
 /// own.
@@ -63,7 +67,7 @@ pub struct ApiConfig {
     /// is cut off.
     #[schemars(with = "String")]
     pub publish_stall_max: DurationText,
-    /// How long a request may take if it has no `Request-Timeout` header, such as `2m`.
+    /// How long a request may take if it has no `Request-Timeout` header, such as `2m`. At least `1ms`.
     #[schemars(with = "String", extend("format" = "go-duration"))]
     pub request_timeout: DurationText,
     /// The longest time that a `Request-Timeout` header may ask for.
@@ -116,8 +120,11 @@ impl ApiConfig {
             ("request_timeout", &self.request_timeout),
             ("request_timeout_max", &self.request_timeout_max),
         ] {
-            if value.value().is_zero() {
-                return Err(format!("{key}: must be longer than 0"));
+            if value.value() < REQUEST_TIMEOUT_MIN {
+                return Err(format!(
+                    "{key}: '{}' is too short: must be at least 1ms",
+                    value.as_str()
+                ));
             }
         }
         Origins::check(&self.origins)?;

@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
+use crate::launch::Launch;
 use crate::waiting::{Deadline, PATIENCE, wait_for};
 
 /// What a run of the binary to its end left behind.
@@ -22,8 +23,14 @@ pub struct Ended {
 /// Runs the binary with these arguments until it ends; panics, and kills it, if it does not.
 #[track_caller]
 pub fn run_to_end(arguments: &[&str]) -> Ended {
-    let mut child = command()
-        .args(arguments)
+    run_to_end_as(&Launch::default(), arguments)
+}
+
+/// The same, in another way than the usual. The arguments stand before the `--config` of the launch.
+#[track_caller]
+pub fn run_to_end_as(launch: &Launch, arguments: &[&str]) -> Ended {
+    let mut child = launch
+        .apply(command().args(arguments))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

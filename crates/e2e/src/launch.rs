@@ -2,14 +2,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 
-/// An environment and a configuration file, both empty unless set.
+/// An environment and a configuration file, both empty unless set, and where it runs: where the test does,
+/// unless said otherwise.
 #[derive(Clone, Default)]
 pub struct Launch {
+    directory: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
     configuration: Option<Arc<NamedTempFile>>,
 }
@@ -31,9 +34,18 @@ impl Launch {
         self
     }
 
+    /// In this working directory.
+    pub fn directory(mut self, path: &Path) -> Self {
+        self.directory = Some(path.to_owned());
+        self
+    }
+
     pub(crate) fn apply<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         if let Some(file) = &self.configuration {
             command.arg("--config").arg(file.path());
+        }
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
         }
         command.envs(
             self.environment

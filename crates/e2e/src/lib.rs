@@ -26,7 +26,7 @@ mod socket;
 mod upload;
 mod waiting;
 
-pub use binary::{Ended, run_to_end};
+pub use binary::{Ended, run_to_end, run_to_end_as};
 pub use consumer::{Consumer, END, Habit, publish_end};
 pub use delivery_log::{ACK_STORED_WITHIN, DeliveryLog};
 pub use dice::Dice;

@@ -47,8 +47,8 @@ pub struct EngineConfig {
     /// Most changes that wait for one listener of the change feed that is slow. More are dropped, and it is told
     /// how many. (FireFly has 250; here many messages are committed together.)
     pub change_queue_max: NonZeroUsize,
-    /// Most bytes of messages and values that one list reads.
-    #[schemars(range(min = 1))]
+    /// Most bytes of messages and values that one list reads. At least `message_bytes_max`.
+    #[schemars(range(min = 1_025))]
     pub list_bytes_max: usize,
     /// Most bytes of memory that the filters of all subscriptions take together. Plain texts and anchored
     /// prefixes take next to nothing; other regular expressions some hundred kilobytes.
@@ -96,6 +96,17 @@ impl EngineConfig {
                 .min(SHARDS_MAX),
             shards => shards,
         }
+    }
+
+    /// Checks what types and ranges do not say. The error begins with the key.
+    pub fn check(&self) -> Result<(), String> {
+        if self.list_bytes_max < self.message_bytes_max {
+            return Err(format!(
+                "list_bytes_max: {} is less than message_bytes_max, {}: the largest message could not be read",
+                self.list_bytes_max, self.message_bytes_max
+            ));
+        }
+        Ok(())
     }
 
     pub(crate) fn offset_flush(&self) -> Duration {

@@ -114,7 +114,11 @@ impl Settings {
 
     /// Checks what neither a type nor a range says, section by section. An error begins with its key.
     fn checks(&self) -> Vec<(&'static str, Result<(), String>)> {
-        vec![("api", self.api.check()), ("spi", self.spi.check())]
+        vec![
+            ("api", self.api.check()),
+            ("spi", self.spi.check()),
+            ("engine", self.engine.check()),
+        ]
     }
 }
 
@@ -270,13 +274,18 @@ fn transports(
     checked
 }
 
-/// A mistake of which the section itself says `key: what is wrong`.
+/// A mistake of which the section itself says `key: what is wrong`. Its place is that of the first key in it
+/// that was set, or else of the section.
 fn of_section(given: &Layer, section: &[String], error: &str) -> Mistake {
-    let key = error.split([':', ' ']).next().unwrap_or_default();
-    let mut path = section.to_vec();
-    path.extend(key.split('.').map(str::to_owned));
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let set = error.split(|c| !is_of_name(c)).find_map(|word| {
+        let mut path = section.to_vec();
+        path.extend(word.trim_end_matches('.').split('.').map(str::to_owned));
+        given.settings.get(&path)
+    });
+    let origin = set.map(|setting| &setting.origin);
     Mistake {
-        origin: given.origin(&path).cloned(),
+        origin: origin.or_else(|| given.origin(section)).cloned(),
         text: format!("{} {}", section_name(section), error.replace('\n', ", ")),
     }
 }

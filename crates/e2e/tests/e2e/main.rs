@@ -8,6 +8,7 @@ mod batches;
 mod bulk;
 mod bulk_crashes;
 mod change_events;
+mod configuration;
 mod crashes;
 mod fixtures;
 mod full_disk;

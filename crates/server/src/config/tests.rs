@@ -288,7 +288,7 @@ fn an_error_says_where_and_what_would_be_right() {
         ),
         (
             "[api]\nrequest_timeout = '0s'",
-            &["FILE:2:", "[api] request_timeout", "longer than 0"],
+            &["FILE:2:", "[api] request_timeout", "at least 1ms"],
         ),
         ("data = ''", &["FILE:1:", "data", "a path"]),
         (
@@ -310,6 +310,10 @@ fn an_error_says_where_and_what_would_be_right() {
         (
             "[engine]\nshards = 1_000_000_000",
             &["FILE:2:", "[engine] shards", "from 0 to"],
+        ),
+        (
+            "[engine]\nshards = 1\nmessage_bytes_max = 20_000_000",
+            &["FILE:3:", "[engine] list_bytes_max", "message_bytes_max"],
         ),
         (
             "[engine]\nshards = 99999999999999999999",
@@ -366,7 +370,7 @@ fn an_error_says_where_and_what_would_be_right() {
             &[
                 "FILE:3:",
                 "[transports.websockets] ping_interval",
-                "longer than 0",
+                "at least 10ms",
             ],
         ),
         (
@@ -511,7 +515,13 @@ fn the_ranges_of_the_schema_are_those_of_the_code() {
             let try_it = |number: i64| {
                 let text = number.to_string();
                 let name = environment::variable(&path);
-                told("", &[(name.as_str(), text.as_str())], Arguments::default())
+                // Where one key bounds another, the other gives way.
+                let other = match path.last().map(String::as_str) {
+                    Some("list_bytes_max") => ("PHOTINUS__ENGINE__MESSAGE_BYTES_MAX", "1025"),
+                    _ => ("PHOTINUS__ENGINE__LIST_BYTES_MAX", "1_000_000_000"),
+                };
+                let variables = [(name.as_str(), text.as_str()), other];
+                told("", &variables, Arguments::default())
             };
             assert!(try_it(bound).is_ok(), "{} = {bound}", key_name(&path));
             assert!(try_it(bound + step).is_err(), "{}", key_name(&path));
@@ -529,6 +539,33 @@ fn the_ranges_of_the_schema_are_those_of_the_code() {
         }
     }
     assert!(bounds > 30, "{bounds}");
+}
+
+#[test]
+fn the_schema_is_one_that_an_editor_can_use() {
+    let schema: Value = serde_json::from_str(&schema().to_json()).unwrap();
+    jsonschema::meta::validate(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (right, toml) in [
+        (true, ""),
+        (
+            true,
+            "data = 'd'\n[api]\nlisten = '[::1]:0'\n[transports.websockets]\nping_interval = '30s'",
+        ),
+        (false, "date = 'd'"),
+        (false, "[api]\nlistn = '[::1]:0'"),
+        (false, "[api]\nreads_max = 0"),
+        (false, "[engine]\nshards = 257"),
+        (false, "[transports.websocket]"),
+        (false, "[transports.websockets]\nfeathers = 1"),
+        (false, "[store.sqlite]\nsynchronous = 'off'"),
+    ] {
+        let value: Value = toml::from_str(toml).unwrap();
+        assert_eq!(validator.is_valid(&value), right, "{toml}");
+    }
+    let sections = schema["properties"].as_object().unwrap();
+    assert_eq!(sections["api"]["title"], "[api]");
+    assert!(schema["title"].is_string() && schema["$schema"].is_string());
 }
 
 #[test]

@@ -7,6 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+/// In less time no client can answer.
+const PING_INTERVAL_MIN: Duration = Duration::from_millis(10);
+
 /// The WebSocket transport. It needs no settings.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -31,7 +34,7 @@ pub struct Config {
     /// How many subscriptions one connection may start.
     #[schemars(range(min = 1))]
     pub starts_max: usize,
-    /// How often the server pings a client, such as `30s`. A client that has not answered when the next ping
+    /// How often the server pings a client, such as `30s`; at least `10ms`. A client that has not answered when the next ping
     /// is due is disconnected. By default the server does not ping, as FireFly does not.
     #[schemars(with = "Option<String>", extend("format" = "go-duration"))]
     pub ping_interval: Option<DurationText>,
@@ -84,8 +87,11 @@ impl Config {
                 return Err(format!("{key}: must be at least 1"));
             }
         }
-        if self.ping_interval().is_some_and(|every| every.is_zero()) {
-            return Err("ping_interval: must be longer than 0; leave it out for no pings".into());
+        if self
+            .ping_interval()
+            .is_some_and(|every| every < PING_INTERVAL_MIN)
+        {
+            return Err("ping_interval: must be at least 10ms; leave it out for no pings".into());
         }
         Ok(self)
     }
@@ -115,6 +121,7 @@ mod tests {
             (json!({"starts_max": 0}), "starts_max: must be at least 1"),
             (json!({"ping_interval": "soon"}), "ping_interval: FF00137"),
             (json!({"ping_interval": "0s"}), "ping_interval: must be"),
+            (json!({"ping_interval": "9ms"}), "ping_interval: must be"),
         ] {
             let error = Config::from_section(&section).unwrap_err();
             assert!(error.starts_with(expected), "{section}: {error}");
