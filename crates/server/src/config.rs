@@ -20,10 +20,10 @@ mod show;
 #[cfg(test)]
 mod tests;
 mod unknown;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use photinus_api::{ApiConfig, SpiConfig};
@@ -34,7 +34,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use self::environment::Environment;
-use self::layer::{Layer, Mistake, key_name, put, section_name};
+use self::layer::{Layer, Mistake};
 use self::schema::Schema;
 use crate::cli::Arguments;
 use crate::logging::LogConfig;
@@ -129,7 +129,7 @@ pub(crate) struct Configuration {
     /// What an operator should know although it is no mistake.
     pub(crate) warnings: Vec<String>,
     /// The file that was read.
-    file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     given: Layer,
     schema: Schema,
 }
@@ -162,9 +162,10 @@ impl Configuration {
                 Err(mistake) => given.mistakes.push(mistake),
             }
         }
+        warnings.extend(environment.warnings(&schema));
         given.cover(environment.layer(&schema));
         given.cover(flags::layer(&arguments, &schema));
-        let mut settings = decode(&mut given, &schema, plugins)?;
+        let mut settings = whole::decode(&mut given, &schema, plugins)?;
         if let Some(data) = arguments.data {
             // It may be no UTF-8, which has no place in a layer.
             settings.data = data;
@@ -189,147 +190,6 @@ impl Configuration {
 /// The schema of everything.
 pub(crate) fn schema() -> Schema {
     Schema::new::<File>(&registry::transports().plugins)
-}
-
-/// What the layers say together, if all of it can be meant.
-fn decode(
-    given: &mut Layer,
-    schema: &Schema,
-    plugins: &[Box<dyn TransportPlugin>],
-) -> Result<Settings, Mistakes> {
-    // Every value is read alone first, because a decoder's words name a value and not its key.
-    let mut mistakes = std::mem::take(&mut given.mistakes);
-    for (path, setting) in &given.settings {
-        let is_of_transport = path.first().is_some_and(|name| name == "transports");
-        if is_of_transport || setting.value.is_null() {
-            continue;
-        }
-        let mut alone = Map::new();
-        put(&mut alone, path, setting.value.clone());
-        if let Err(error) = serde_json::from_value::<File>(Value::Object(alone)) {
-            let mut text = format!("{}: ", key_name(path));
-            match schema.root().at(path) {
-                // Its words may repeat the value.
-                Some(node) if schema.is_secret(path) => {
-                    text.push_str(&format!("expected {}", check::expected(node)));
-                }
-                Some(node) if !error.to_string().contains("expected") => text.push_str(&format!(
-                    "{error}: expected {}, got {}",
-                    check::expected(node),
-                    check::shown(&setting.value)
-                )),
-                _ => text.push_str(&error.to_string()),
-            }
-            let origin = Some(setting.origin.clone());
-            mistakes.push(Mistake { origin, text });
-        }
-    }
-    if !mistakes.is_empty() {
-        return Err(Mistakes::new(mistakes));
-    }
-
-    let mut values = given.values();
-    let sections = match values.remove("transports") {
-        Some(Value::Object(sections)) => sections,
-        _ => Map::new(),
-    };
-    let transports = transports(sections, given, plugins, &mut mistakes);
-    let file: File = serde_json::from_value(Value::Object(values)).map_err(|error| {
-        let text = error.to_string();
-        Mistakes::new(vec![Mistake { origin: None, text }])
-    })?;
-    let settings = Settings::new(file, transports);
-    for (section, checked) in settings.checks() {
-        if let Err(error) = checked {
-            mistakes.push(of_section(given, &[section.to_owned()], &error));
-        }
-    }
-    mistakes.extend(double_listeners(given, schema));
-    match mistakes.is_empty() {
-        true => Ok(settings),
-        false => Err(Mistakes::new(mistakes)),
-    }
-}
-
-/// The sections of all transports. A transport that is not configured is checked as well: its defaults have
-/// to be right.
-fn transports(
-    mut sections: Map<String, Value>,
-    given: &Layer,
-    plugins: &[Box<dyn TransportPlugin>],
-    mistakes: &mut Vec<Mistake>,
-) -> BTreeMap<String, Value> {
-    let mut checked = BTreeMap::new();
-    for plugin in plugins {
-        let name = plugin.name();
-        let section = sections
-            .remove(name)
-            .unwrap_or_else(|| Value::Object(Map::new()));
-        if let Err(error) = plugin.check_config(&section) {
-            let path = ["transports".to_owned(), name.to_owned()];
-            mistakes.push(of_section(given, &path, &error));
-        }
-        checked.insert(name.to_owned(), section);
-    }
-    checked
-}
-
-/// A mistake of which the section itself says `key: what is wrong`. Its place is that of the first key in it
-/// that was set, or else of the section.
-fn of_section(given: &Layer, section: &[String], error: &str) -> Mistake {
-    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let set = error.split(|c| !is_of_name(c)).find_map(|word| {
-        let mut path = section.to_vec();
-        path.extend(word.trim_end_matches('.').split('.').map(str::to_owned));
-        given.settings.get(&path)
-    });
-    let origin = set.map(|setting| &setting.origin);
-    Mistake {
-        origin: origin.or_else(|| given.origin(section)).cloned(),
-        text: format!("{} {}", section_name(section), error.replace('\n', ", ")),
-    }
-}
-
-/// Two keys `listen` that want the same port.
-fn double_listeners(given: &Layer, schema: &Schema) -> Vec<Mistake> {
-    let mut mistakes = Vec::new();
-    let mut taken: Vec<(String, SocketAddr)> = Vec::new();
-    for (path, node) in schema.root().keys() {
-        if path.last().is_none_or(|name| name != "listen") {
-            continue;
-        }
-        let set = given.settings.get(&path).map(|setting| &setting.value);
-        let address = set.or(node.default()).and_then(Value::as_str);
-        let Some(address) = address.and_then(|text| text.parse::<SocketAddr>().ok()) else {
-            continue;
-        };
-        let key = key_name(&path);
-        let clash = taken.iter().find(|(_, other)| {
-            let any = address.ip().is_unspecified() || other.ip().is_unspecified();
-            let is_same = address.ip() == other.ip();
-            let is_same_kind = address.is_ipv4() == other.is_ipv4();
-            address.port() != 0
-                && address.port() == other.port()
-                && (is_same || (any && is_same_kind))
-        });
-        if let Some((other, _)) = clash {
-            // Of the two it is more often the one that was set that is wrong.
-            let origin = given.origin(&path).or_else(|| {
-                let path: Vec<String> = other
-                    .split(['[', ']', ' ', '.'])
-                    .filter(|name| !name.is_empty())
-                    .map(str::to_owned)
-                    .collect();
-                given.origin(&path)
-            });
-            mistakes.push(Mistake {
-                origin: origin.cloned(),
-                text: format!("{key}: {address} is where {other} listens; choose another port"),
-            });
-        }
-        taken.push((key, address));
-    }
-    mistakes
 }
 
 /// All that is wrong, in the order of the layers and lines: a line each.

@@ -44,6 +44,9 @@ fn serve(arguments: Arguments) -> ExitCode {
     };
     let settings = configuration.settings;
     logging::start(&settings.log);
+    if let Some(file) = configuration.file {
+        tracing::info!(file = %file.display(), "read the configuration");
+    }
     for warning in configuration.warnings {
         tracing::warn!("{warning}");
     }

@@ -9,7 +9,7 @@ use super::nearest::nearest;
 use super::schema::Node;
 
 /// What texts of a `format` look like. A format that is not here is a text like any other.
-const FORMATS: [(&str, &str); 3] = [
+pub(crate) const FORMATS: [(&str, &str); 3] = [
     (
         "ip-port",
         "an IP address and a port such as \"127.0.0.1:5000\"",

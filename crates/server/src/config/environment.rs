@@ -50,6 +50,20 @@ impl Environment {
         (!path.is_empty()).then(|| path.into())
     }
 
+    /// Those that look as if they set a key, and do not. It may be chance that they do.
+    pub(crate) fn warnings(&self, schema: &Schema) -> Vec<String> {
+        let warning = |(name, _): &(OsString, OsString)| {
+            let name = name.to_str()?;
+            let (start, rest) = name.split_once('_')?;
+            if !start.eq_ignore_ascii_case("PHOTINUS") || rest.starts_with('_') {
+                return None;
+            }
+            let meant = meant(schema, rest)?;
+            Some(format!("{name} sets nothing; did you mean {meant}?"))
+        };
+        self.0.iter().filter_map(warning).collect()
+    }
+
     /// The settings that they make, checked.
     pub(crate) fn layer(&self, schema: &Schema) -> Layer {
         let mut layer = Layer::default();
@@ -61,8 +75,10 @@ impl Environment {
             if begins && !layer.is_hopeless() {
                 let origin = Origin::Variable(name.clone().into_owned());
                 let names = &name[PREFIX.len()..];
-                if let Err(text) = set(&mut layer, schema, names, value.to_str(), &origin) {
-                    layer.mistake(&origin, text);
+                let mut path = KeyPath::new();
+                let text = value.to_str();
+                if let Err(text) = set(&mut layer, schema, names, &mut path, text, &origin) {
+                    layer.mistake(&origin, &path, text);
                 }
             }
         }
@@ -76,15 +92,27 @@ pub(crate) fn variable(path: &[String]) -> String {
     format!("{PREFIX}{}", names.join(SEPARATOR))
 }
 
+/// The variable of the key that these names are, but for the number of underscores between them.
+fn meant(schema: &Schema, names: &str) -> Option<String> {
+    let joined = |names: &str| names.replace('_', "").to_lowercase();
+    let mut variables = schema
+        .root()
+        .keys()
+        .into_iter()
+        .map(|(path, _)| variable(&path));
+    variables.find(|variable| joined(&variable[PREFIX.len()..]) == joined(names))
+}
+
 fn set(
     layer: &mut Layer,
     schema: &Schema,
     names: &str,
+    path: &mut KeyPath,
     text: Option<&str>,
     origin: &Origin,
 ) -> Result<(), String> {
-    let mut path = KeyPath::new();
     let mut node = schema.root();
+    let all = names;
     let mut names = names.split(SEPARATOR).peekable();
     while let Some(name) = names.next() {
         let kind = Kind::of_table(names.peek().is_some());
@@ -93,14 +121,19 @@ fn set(
         let name = known.map_or_else(|| name.to_lowercase(), |known| (*known).to_owned());
         node = match node.child(&name) {
             Some(child) if !name.is_empty() => child,
-            _ => return Err(unknown::text(schema, &path, &name, kind)),
+            _ => {
+                return Err(match meant(schema, all) {
+                    Some(meant) => format!("names no key; did you mean {meant}?"),
+                    None => unknown::text(schema, path, &name, kind),
+                });
+            }
         };
         path.push(name);
         if names.peek().is_some() && !node.is_section() {
             return Err(format!(
                 "{} has no keys of its own; set it with {}",
-                key_name(&path),
-                variable(&path)
+                key_name(path),
+                variable(path)
             ));
         }
     }
@@ -111,13 +144,13 @@ fn set(
         });
         return Err(format!(
             "{} is a section; set its keys one by one{}",
-            section_name(&path),
+            section_name(path),
             example.unwrap_or_default()
         ));
     }
-    let named = |error: String| format!("{}: {error}", key_name(&path));
+    let named = |error: String| format!("{}: {error}", key_name(path));
     let text = text.ok_or_else(|| named("the value is not UTF-8".to_owned()))?;
-    let is_secret = schema.is_secret(&path);
+    let is_secret = schema.is_secret(path);
     let value = value(node, text)
         .ok_or_else(|| {
             let got = match is_secret {
@@ -130,11 +163,11 @@ fn set(
     if !value.is_null() {
         check(node, &value, is_secret).map_err(named)?;
     }
-    if let Some(before) = layer.settings.get(&path) {
+    if let Some(before) = layer.settings.get(path) {
         let text = format!("{} sets it already", before.origin);
         return Err(named(text));
     }
-    layer.set(path, value, origin.clone());
+    layer.set(path.clone(), value, origin.clone());
     Ok(())
 }
 
@@ -255,6 +288,12 @@ mod tests {
             ("FLAG", "yes", &["true or false"]),
             ("FLAG", "", &["true or false"]),
             ("NUMBRE", "1", &["unknown key `numbre`", "`number`"]),
+            ("NUM_BER", "1", &["names no key", "PHOTINUS__NUMBER"]),
+            (
+                "TLS_OPTIONS_CERT_FILE",
+                "f",
+                &["names no key", "PHOTINUS__TLS_OPTIONS__CERT_FILE"],
+            ),
             (
                 "TSL_OPTIONS__CERT_FILE",
                 "f",
@@ -293,6 +332,29 @@ mod tests {
         let secret = layer(&[("PHOTINUS__SECRET", "abcdef")]);
         assert_eq!(secret.mistakes.len(), 1);
         assert!(!secret.mistakes[0].text.contains("abcdef"));
+    }
+
+    #[test]
+    fn what_has_an_underscore_too_few_is_warned_of_and_sets_nothing() {
+        let warned = |name: &str| {
+            let environment = Environment::new([(name.into(), "1".into())]);
+            assert!(environment.layer(&schema()).settings.is_empty());
+            environment.warnings(&schema())
+        };
+        assert_eq!(
+            warned("PHOTINUS_TLS_OPTIONS_CERT_FILE"),
+            [
+                "PHOTINUS_TLS_OPTIONS_CERT_FILE sets nothing; did you mean PHOTINUS__TLS_OPTIONS__CERT_FILE?"
+            ]
+        );
+        for name in [
+            "PHOTINUS_PORT",
+            "PHOTINUS_CONFIG",
+            "NUMBER",
+            "PHOTINUS__NUMBER_",
+        ] {
+            assert_eq!(warned(name), [""; 0], "{name}");
+        }
     }
 
     #[test]

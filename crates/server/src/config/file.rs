@@ -30,6 +30,7 @@ pub(crate) fn read(path: &Path, schema: &Schema) -> Result<File, Mistake> {
     let name = path.display().to_string();
     let unreadable = |error: &dyn std::fmt::Display| Mistake {
         origin: None,
+        path: KeyPath::new(),
         text: format!("{name}: cannot read the configuration file: {error}"),
     };
     let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
@@ -85,7 +86,7 @@ pub(crate) fn parse(text: &str, name: &str, schema: &Schema) -> Layer {
         let start = error.span().map_or(0, |span| span.start);
         let column = lines.column(start);
         let text = format!("column {column}: {}", error.message().replace('\n', ", "));
-        layer.mistake(&lines.origin(start), text);
+        layer.mistake(&lines.origin(start), &[], text);
     }
     layer
 }
@@ -140,7 +141,7 @@ impl Reading<'_> {
             let Some(child) = node.child(name) else {
                 let kind = unknown::Kind::of_table(matches!(value.get_ref(), DeValue::Table(_)));
                 let text = unknown::text(self.schema, &self.path, name, kind);
-                self.layer.mistake(&origin, text);
+                self.layer.mistake(&origin, &self.path, text);
                 continue;
             };
             self.path.push(name.clone().into_owned());
@@ -166,7 +167,7 @@ impl Reading<'_> {
             Ok(value) => self.layer.set(self.path.clone(), value, origin),
             Err(error) => {
                 let text = format!("{}: {error}", key_name(&self.path));
-                self.layer.mistake(&origin, text);
+                self.layer.mistake(&origin, &self.path, text);
             }
         }
     }

@@ -66,7 +66,10 @@ pub(crate) fn layer(arguments: &Arguments, schema: &Schema) -> Layer {
         };
         match checked {
             Ok(()) => layer.set(path, value, origin),
-            Err(error) => layer.mistake(&origin, format!("{}: {error}", key_name(&path))),
+            Err(error) => {
+                let text = format!("{}: {error}", key_name(&path));
+                layer.mistake(&origin, &path, text);
+            }
         }
     }
     layer

@@ -45,6 +45,8 @@ pub(crate) struct Setting {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Mistake {
     pub(crate) origin: Option<Origin>,
+    /// The key or the section that is wrong.
+    pub(crate) path: KeyPath,
     pub(crate) text: String,
 }
 
@@ -76,9 +78,10 @@ impl Layer {
         self.mistakes.len() >= MISTAKES_READ_MAX
     }
 
-    pub(crate) fn mistake(&mut self, origin: &Origin, text: String) {
+    pub(crate) fn mistake(&mut self, origin: &Origin, path: &[String], text: String) {
         self.mistakes.push(Mistake {
             origin: Some(origin.clone()),
+            path: path.to_vec(),
             text,
         });
     }

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::check::FORMATS;
 use super::layer::{KeyPath, put, section_name};
 
 /// The schema of everything that can be configured. References are resolved.
@@ -60,7 +61,9 @@ impl Schema {
 
     /// As it is given to editors.
     pub(crate) fn to_json(&self) -> String {
-        format!("{:#}\n", self.value)
+        let mut value = self.value.clone();
+        without_formats(&mut value);
+        format!("{value:#}\n")
     }
 
     /// Hides what must not be shown.
@@ -270,6 +273,21 @@ fn without_references(schema: &Value) -> Value {
         }
     }
     resolved(schema, schema, &mut Vec::new())
+}
+
+/// Formats that are only ours are none to an editor, and some refuse what they do not know.
+fn without_formats(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            let format = map.get("format").and_then(Value::as_str);
+            if format.is_some_and(|format| FORMATS.iter().any(|(own, _)| *own == format)) {
+                map.remove("format");
+            }
+            map.values_mut().for_each(without_formats);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_formats),
+        _ => {}
+    }
 }
 
 /// Gives each section its name as title, for editors.
