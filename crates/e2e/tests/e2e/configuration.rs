@@ -193,6 +193,56 @@ fn the_schema_is_printed_whatever_the_configuration_is() {
     assert_eq!(websockets["additionalProperties"], json!(false));
 }
 
+#[test]
+fn with_the_largest_values_that_it_takes_it_serves_and_stops() {
+    let launch = Launch::default().configuration(&extremes("maximum", i64::MAX));
+    let mut server = Server::start_as(DataDirectory::new(), FREE, launch);
+    let rest = server.rest();
+    rest.subscribe("app", json!({}), json!({"readAhead": 50}));
+    let mut socket = server.socket("/ws");
+    socket.start("app");
+    for topic in ["t1", "t2", "t3"] {
+        rest.broadcast(topic, "t");
+        socket.receive_and_ack([topic]);
+    }
+    let events = rest.get("/api/v1/events").expect(200);
+    assert_eq!(events.as_array().map(Vec::len), Some(3));
+    server.stop(StopSignal::Term);
+}
+
+#[test]
+fn with_the_smallest_values_that_it_takes_it_starts_and_stops() {
+    let launch = Launch::default().configuration(&extremes("minimum", 0));
+    let mut server = Server::start_as(DataDirectory::new(), FREE, launch);
+    server.stop(StopSignal::Term);
+    server.start_again();
+    server.stop(StopSignal::Int);
+}
+
+/// A configuration with every number at that bound of the schema, or at this one where the schema has none.
+fn extremes(bound: &str, otherwise: i64) -> String {
+    fn search(schema: &Value, path: &str, found: &mut impl FnMut(&str, &Value)) {
+        let properties = schema["properties"].as_object();
+        for (name, property) in properties.into_iter().flatten() {
+            let path = format!("{path}{name}");
+            found(&path, property);
+            search(property, &format!("{path}."), found);
+        }
+    }
+    let schema = run_to_end(&["config", "schema"]);
+    let schema = serde_json::from_str(&schema.stdout).unwrap();
+    let mut toml = String::new();
+    search(&schema, "", &mut |path, key| {
+        let types = key["type"].to_string();
+        if types.contains("integer") {
+            let value = key[bound].as_i64().unwrap_or(otherwise);
+            toml.push_str(&format!("{path} = {value}\n"));
+        }
+    });
+    assert!(toml.lines().count() > 30, "{toml}");
+    toml
+}
+
 fn entries(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     entries

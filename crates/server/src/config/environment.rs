@@ -237,6 +237,7 @@ mod tests {
     fn a_value_is_read_by_the_type_of_its_key() {
         for (name, text, value) in [
             ("TEXT", "5", json!({"text": "5"})),
+            ("TEXT", "\"5\"", json!({"text": "\"5\""})),
             ("TEXT", "", json!({"text": ""})),
             ("text", "a,b", json!({"text": "a,b"})),
             ("NUMBER", "4_096", json!({"number": 4096})),
