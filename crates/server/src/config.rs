@@ -150,21 +150,28 @@ impl Configuration {
             .config
             .clone()
             .or_else(|| environment.file())
-            .or_else(|| Some(PathBuf::from(FILE_DEFAULT)).filter(|path| path.exists()));
+            .or_else(|| {
+                Some(PathBuf::from(FILE_DEFAULT)).filter(|path| path.symlink_metadata().is_ok())
+            });
         let mut given = Layer::default();
         let mut warnings = Vec::new();
         if let Some(path) = &file {
             match file::read(path, &schema) {
                 Ok(read) => {
-                    given = read.layer;
+                    given = whole::readable(read.layer, &schema);
                     warnings = read.warnings;
                 }
                 Err(mistake) => given.mistakes.push(mistake),
             }
         }
         warnings.extend(environment.warnings(&schema));
-        given.cover(environment.layer(&schema));
-        given.cover(flags::layer(&arguments, &schema));
+        for later in [
+            environment.layer(&schema),
+            flags::layer(&arguments, &schema),
+        ] {
+            // What is covered has to be right as well.
+            given.cover(whole::readable(later, &schema));
+        }
         let mut settings = whole::decode(&mut given, &schema, plugins)?;
         if let Some(data) = arguments.data {
             // It may be no UTF-8, which has no place in a layer.

@@ -1,4 +1,4 @@
-//! Can all of it be meant together?
+//! Can it be meant, each setting alone and all of them together?
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,12 +18,6 @@ pub(crate) fn decode(
     plugins: &[Box<dyn TransportPlugin>],
 ) -> Result<Settings, Mistakes> {
     let mut mistakes = std::mem::take(&mut given.mistakes);
-    let unreadable = unreadable(given, schema);
-    for mistake in &unreadable {
-        given.settings.remove(&mistake.path);
-    }
-    mistakes.extend(unreadable);
-
     let mut values = given.values();
     let sections = match values.remove("transports") {
         Some(Value::Object(sections)) => sections,
@@ -68,10 +62,11 @@ pub(crate) fn decode(
     }
 }
 
-/// The settings that cannot be decoded. Each is read alone, because a decoder's words name a value and not its key.
-fn unreadable(given: &Layer, schema: &Schema) -> Vec<Mistake> {
+/// The layer without the settings that cannot be decoded, which are mistakes. Each is read alone, because a
+/// decoder's words name a value and not its key.
+pub(crate) fn readable(mut layer: Layer, schema: &Schema) -> Layer {
     let mut mistakes = Vec::new();
-    for (path, setting) in &given.settings {
+    for (path, setting) in &layer.settings {
         let is_of_transport = path.first().is_some_and(|name| name == "transports");
         if is_of_transport || setting.value.is_null() {
             continue;
@@ -99,7 +94,11 @@ fn unreadable(given: &Layer, schema: &Schema) -> Vec<Mistake> {
             text: format!("{}: {what}", key_name(path)),
         });
     }
-    mistakes
+    for mistake in &mistakes {
+        layer.settings.remove(&mistake.path);
+    }
+    layer.mistakes.extend(mistakes);
+    layer
 }
 
 /// The sections of all transports. A transport that is not configured is checked as well: its defaults have

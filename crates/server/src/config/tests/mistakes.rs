@@ -206,6 +206,21 @@ fn all_mistakes_of_all_layers_are_told_at_once_in_order() {
         ],
         "{errors:?}"
     );
+    let toml = "[api]\nlisten = 'here'\nreads_max = 0";
+    let variables = [
+        ("PHOTINUS__API__LISTEN", "there"),
+        ("PHOTINUS__API__READS_MAX", "1"),
+    ];
+    let arguments = Arguments {
+        listen: Some("127.0.0.1:1".parse().unwrap()),
+        ..Arguments::default()
+    };
+    let errors = told(toml, &variables, arguments).unwrap_err();
+    assert_eq!(
+        errors.len(),
+        3,
+        "what is covered is checked, too: {errors:?}"
+    );
     let many: String = (0..1000).map(|n| format!("wrong{n} = 1\n")).collect();
     let errors = file(&many).unwrap_err();
     assert_eq!(errors.len(), MISTAKES_MAX + 1);
