@@ -11,7 +11,7 @@ use crate::hosts::Hosts;
 use crate::origins::Origins;
 
 /// Nothing is answered in less.
-const REQUEST_TIMEOUT_MIN: Duration = Duration::from_millis(1);
+const DURATION_MIN: Duration = Duration::from_millis(1);
 
 /// The `[api]` section. Its defaults are FireFly's port, on this machine only, and no browser page but our
 /// own.
@@ -54,7 +54,7 @@ pub struct ApiConfig {
     #[schemars(range(min = 1))]
     pub bulk_pending_max: usize,
     /// How long an upload goes on whose client sends nothing and reads nothing, such as `2m`.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "go-duration"))]
     pub bulk_idle_max: DurationText,
     /// Most publishing sockets at once (`publish`). One more is refused.
     #[schemars(range(min = 1))]
@@ -65,7 +65,7 @@ pub struct ApiConfig {
     pub publish_unanswered_max: usize,
     /// How long the client of a publishing socket may take to read some 64 KiB of answers, such as `30s`. Then it
     /// is cut off.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "go-duration"))]
     pub publish_stall_max: DurationText,
     /// How long a request may take if it has no `Request-Timeout` header, such as `2m`. At least `1ms`.
     #[schemars(with = "String", extend("format" = "go-duration"))]
@@ -120,7 +120,7 @@ impl ApiConfig {
             ("request_timeout", &self.request_timeout),
             ("request_timeout_max", &self.request_timeout_max),
         ] {
-            if value.value() < REQUEST_TIMEOUT_MIN {
+            if value.value() < DURATION_MIN {
                 return Err(format!(
                     "{key}: '{}' is too short: must be at least 1ms",
                     value.as_str()

@@ -12,6 +12,7 @@ use serde::Deserialize;
 pub struct SpiConfig {
     /// Where the SPI is served, an IP address and a port: FireFly's is 5001. Port 0 takes any free one. By default
     /// it is not served. The web pages and host names of `[api] origins` and `[api] hosts` may use it.
+    #[schemars(extend("format" = "ip-port"))]
     pub listen: Option<SocketAddr>,
     /// Most connections at once, and besides them most WebSockets. More connections wait to be accepted; one more
     /// WebSocket is refused with status 503.

@@ -77,6 +77,18 @@ fn an_error_says_where_and_what_would_be_right() {
             &["FILE:2:", "[monitoring] listen", "[api] listen"],
         ),
         (
+            "[spi]\nport = 5001",
+            &["FILE:2:", "`port` in [spi]", "known:", "listen"],
+        ),
+        (
+            "[spi]\nlisten = '127.0.0.1:5000'",
+            &["FILE:2:", "[spi] listen", "[api] listen"],
+        ),
+        (
+            "[spi]\nlisten = '127.0.0.1:6000'",
+            &["FILE:2:", "[spi] listen", "[monitoring] listen"],
+        ),
+        (
             "[engine]\nshard = 5",
             &["FILE:2:", "`shard` in [engine]", "`shards`"],
         ),
