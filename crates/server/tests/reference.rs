@@ -18,8 +18,12 @@ fn every_generated_page_is_what_the_binary_prints() {
     for line in list.lines().filter(|line| line.starts_with("- [")) {
         let (file, rest) = line[3..].split_once("](").unwrap();
         let command = rest.split('`').nth(1).unwrap();
+        listed.insert(file.to_owned());
         let mut words = command.split(' ');
-        assert_eq!(words.next(), Some("photinus"), "{line}");
+        if words.next() == Some("cargo") {
+            // That test holds its page itself.
+            continue;
+        }
         let printed = Command::new(env!("CARGO_BIN_EXE_photinus"))
             .env_clear()
             .args(words)
@@ -33,7 +37,6 @@ fn every_generated_page_is_what_the_binary_prints() {
             kept == printed,
             "docs/reference/{file} is not what `{command}` prints now: run `cargo xtask docs` and commit it\n{first:?}"
         );
-        listed.insert(file.to_owned());
     }
     let there: BTreeSet<String> = std::fs::read_dir(directory)
         .unwrap()
