@@ -16,8 +16,8 @@ use http_body::Body as _;
 use photinus_engine::metrics::{Family, Histogram, SECONDS, Sink, Value};
 use tokio::time::Instant;
 
-use crate::waiter::Waiter;
 use crate::ApiConfig;
+use crate::waiter::Waiter;
 
 const LABELS: &[&str] = &["code", "method", "host", "route"];
 /// What is not known by name.

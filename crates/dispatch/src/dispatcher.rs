@@ -269,7 +269,8 @@ impl<E: Clone> Dispatcher<E> {
 
     /// Whether an outcome has paused it.
     pub fn is_paused(&self, now: Instant) -> bool {
-        self.paused.is_some_and(|until| until.is_none_or(|until| until > now))
+        self.paused
+            .is_some_and(|until| until.is_none_or(|until| until > now))
     }
 
     /// Whether it waits before it tries again.

@@ -48,6 +48,7 @@ struct Job {
 
 /// Where the committer says what it sees.
 pub(crate) struct Watch {
+    pub(crate) changes: Arc<ChangeFeed>,
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -64,7 +65,6 @@ impl Committer {
     pub(crate) fn start(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        changes: Arc<ChangeFeed>,
         watch: Watch,
         shards: Vec<ShardHandle>,
         config: &EngineConfig,
@@ -74,9 +74,7 @@ impl Committer {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let bytes_max = config.commit_bytes_max.get().min(Semaphore::MAX_PERMITS);
         let group_max = config.commit_records_max.get();
-        let task = run(
-            store, clock, changes, watch, shards, jobs, group_max, closing,
-        );
+        let task = run(store, clock, watch, shards, jobs, group_max, closing);
         tasks.spawn(or_end("committer", task));
         Self {
             queue,
@@ -147,7 +145,6 @@ fn stopping() -> AppendError {
 async fn run(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    changes: Arc<ChangeFeed>,
     watch: Watch,
     shards: Vec<ShardHandle>,
     mut jobs: mpsc::Receiver<Job>,
@@ -172,7 +169,7 @@ async fn run(
             debug!("the committer has nothing left");
             return;
         }
-        commit(&*store, &*clock, &changes, &shards, &mut group, &watch).await;
+        commit(&*store, &*clock, &watch, &shards, &mut group).await;
     }
 }
 
@@ -186,10 +183,9 @@ struct Committed {
 async fn commit(
     store: &dyn Store,
     clock: &dyn Clock,
-    changes: &ChangeFeed,
+    watch: &Watch,
     shards: &[ShardHandle],
     group: &mut Vec<Job>,
-    watch: &Watch,
 ) {
     let now = clock.now();
     let (begun, tallies) = (
@@ -229,7 +225,7 @@ async fn commit(
         answers.push((answer, result.map(|(_, record)| record), bytes));
     }
     for Committed { namespace, records } in committed.into_values() {
-        changes.committed(&records, now);
+        watch.changes.committed(&records, now);
         namespace.tail.push(records);
     }
     for shard in shards {

@@ -112,8 +112,8 @@ impl Engine {
         let committer = Committer::start(
             store.clone(),
             clock.clone(),
-            changes.clone(),
             Watch {
+                changes: changes.clone(),
                 health: health.clone(),
                 metrics: metrics.clone(),
             },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request};
-use photinus_api::{ApiConfig, router};
+use photinus_api::{ApiConfig, RequestMetrics, router_counted};
 use photinus_contract::scripted::Scripted;
 use photinus_engine::{Engine, EngineConfig, Parts};
 use photinus_store_memory::MemoryStore;
@@ -20,6 +20,7 @@ pub(crate) struct Api {
     router: Router,
     pub(crate) store: MemoryStore,
     pub(crate) listeners: Listeners,
+    pub(crate) metrics: RequestMetrics,
     // Stopping it would take time that no test needs.
     _engine: Arc<Engine>,
 }
@@ -52,8 +53,10 @@ impl Api {
         let listeners = system.listeners();
         let config: ApiConfig = serde_json::from_value(config).unwrap();
         config.check().unwrap();
+        let metrics = RequestMetrics::rest();
         Self {
-            router: router(engine.handle(), listeners.clone(), config),
+            router: router_counted(engine.handle(), listeners.clone(), config, metrics.clone()),
+            metrics,
             store,
             listeners,
             _engine: Arc::new(engine),

@@ -8,6 +8,7 @@ mod bulk;
 mod http_rules;
 mod listeners;
 mod messages;
+mod metrics;
 mod mounts;
 mod namespaces;
 mod origins;

@@ -21,7 +21,9 @@ fn scrape(server: &Server) -> Exposition {
 fn documented() -> BTreeSet<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/metrics.md");
     let page = std::fs::read_to_string(path).unwrap();
-    let rows = page.lines().filter(|line| line.starts_with("| `") && !line.contains("_admin_"));
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| `") && !line.contains("_admin_"));
     rows.map(|row| {
         let cells: Vec<&str> = row
             .split(" | ")
