@@ -141,19 +141,24 @@ fn no_client_can_make_the_answer_large() {
     let server = Server::start_as(DataDirectory::new(), "127.0.0.1:0", launch);
     let rest = server.rest();
     rest.broadcast("t", "one");
-    for number in 0..1_500 {
-        let start = if number % 100 == 7 {
-            "oldest"
-        } else {
-            "newest"
-        };
-        rest.subscribe(
-            &format!("s{number:04}"),
-            json!({}),
-            json!({"firstEvent": start}),
-        );
-    }
-    for number in 0..200 {
+    // Side by side, so that they share their commits.
+    std::thread::scope(|scope| {
+        for first in 0..30 {
+            let rest = server.rest();
+            scope.spawn(move || {
+                for number in (first..1_500).step_by(30) {
+                    let start = if number % 100 == 7 {
+                        "oldest"
+                    } else {
+                        "newest"
+                    };
+                    let options = json!({"firstEvent": start});
+                    rest.subscribe(&format!("s{number:04}"), json!({}), options);
+                }
+            });
+        }
+    });
+    for number in 0..50 {
         let address = server.address();
         raw(
             address,

@@ -107,7 +107,8 @@ impl Core {
 
     /// Where it is not known since when a subscription is behind, looks into the log.
     async fn learn_oldest(&self, places: &[Place]) {
-        let mut reads = 0;
+        // Many can stand at the same place, such as all that have never been served.
+        let mut read = HashMap::new();
         for place in places.iter().filter(|place| place.lag > 0) {
             let (Some(offset), Some(namespace)) = (place.offset, &place.namespace) else {
                 continue;
@@ -119,23 +120,38 @@ impl Core {
             let oldest = match namespace.tail.look(offset, 1) {
                 Look::Piece(piece) => piece.records.first().map(|record| record.content.created),
                 Look::UpToDate => None,
-                Look::Behind if reads == READS_MAX => continue,
                 Look::Behind => {
-                    reads += 1;
-                    let limit = ReadLimit {
-                        records: 1,
-                        bytes: 0,
-                    };
-                    let read = self.store.read(&namespace.info.name, offset, limit).await;
-                    let page = read.inspect_err(|error| debug!(%error, "cannot look for an age"));
-                    page.ok()
-                        .and_then(|page| Some(page.records.first()?.content.created))
+                    let at = (&namespace.info.name, offset);
+                    match read.get(&at) {
+                        Some(oldest) => *oldest,
+                        None if read.len() == READS_MAX => continue,
+                        None => {
+                            let oldest = self.created_after(namespace, offset).await;
+                            read.insert(at, oldest);
+                            oldest
+                        }
+                    }
                 }
             };
             if let Some(oldest) = oldest {
                 metrics.learnt_oldest(offset, oldest);
             }
         }
+    }
+
+    /// When the first event after this one was committed.
+    async fn created_after(
+        &self,
+        namespace: &NamespaceState,
+        after: Sequence,
+    ) -> Option<Timestamp> {
+        let limit = ReadLimit {
+            records: 1,
+            bytes: 0,
+        };
+        let read = self.store.read(&namespace.info.name, after, limit).await;
+        let page = read.inspect_err(|error| debug!(%error, "cannot look for an age"));
+        Some(page.ok()?.records.first()?.content.created)
     }
 
     /// Asks the store for the positions of all subscriptions, one after the other, while everything else goes on.
