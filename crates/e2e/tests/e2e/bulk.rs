@@ -77,7 +77,8 @@ fn a_client_that_writes_everything_before_it_reads_is_answered() {
 
 #[test]
 fn lines_are_committed_while_their_client_takes_nothing() {
-    const LINES: usize = 60_000;
+    // More than the kernel keeps of their answers.
+    const LINES: usize = 150_000;
     let server = Server::start();
     let rest = server.rest();
     let mut upload = Upload::chunked(server.address());
@@ -305,7 +306,8 @@ fn a_stop_answers_what_was_taken_and_says_where_to_resume() {
 fn a_stop_lets_a_client_write_to_its_end_before_it_reads() {
     let mut server = Server::start();
     let rest = server.rest();
-    let text = lines("t", 100_000);
+    // More than the kernel keeps of it.
+    let text = lines("t", 500_000);
     let (mut writer, mut answer) = Upload::sized(server.address(), text.len()).split();
     let writing = std::thread::spawn(move || assert!(writer.send(&text)));
     wait_until("lines to be committed", || head(&rest) > 1_000);

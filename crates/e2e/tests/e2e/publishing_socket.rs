@@ -158,7 +158,9 @@ fn answers_come_in_order_while_frames_go_on() {
 
 #[test]
 fn a_client_that_reads_nothing_is_not_read_for_ever_and_is_cut_off() {
-    let server = configured("[api]\npublish_stall_max = '2s'\npublish_unanswered_max = 100\n");
+    let server = configured(
+        "[api]\npublish_stall_max = '2s'\npublish_unanswered_max = 100\npublish_sockets_max = 2\n",
+    );
     let rest = server.rest();
     let mut neighbour = RawSocket::open(server.address(), PATH);
     let mut socket = RawSocket::open(server.address(), PATH);
@@ -174,6 +176,11 @@ fn a_client_that_reads_nothing_is_not_read_for_ever_and_is_cut_off() {
     assert!(begun.elapsed() >= Duration::from_secs(2));
     let kept = head(&rest);
     assert!(kept > 100 && kept < sent, "{kept} of {sent}");
+    wait_until("its place to be free, although it has not closed", || {
+        let mut next = RawSocket::connect(server.address());
+        next.write(&UpgradeRequest::new(PATH).bytes());
+        next.read_head().status == 101
+    });
     neighbour.send(&json!({"ref": 1}));
     expect_published(&mut neighbour, json!(1), kept + 1);
 }
