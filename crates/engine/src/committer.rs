@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use photinus_contract::record::{NewRecord, ReplyKey};
@@ -38,11 +39,23 @@ pub(crate) struct Committer {
     bytes_max: usize,
 }
 
+/// Messages of one publisher that must not overtake each other: when the store fails on one, those that were queued
+/// after it are refused as well. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Lane(Arc<AtomicBool>);
+
+impl Lane {
+    /// Whether the store has failed on a message.
+    pub fn is_broken(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 struct Job {
     namespace: Arc<NamespaceState>,
     draft: Draft,
     reply: Option<ReplyKey>,
-    answer: oneshot::Sender<Result<Arc<Record>, AppendError>>,
+    answer: Answer,
     _bytes: Option<OwnedSemaphorePermit>,
 }
 
@@ -57,6 +70,23 @@ impl Job {
     fn tally(&self) -> Tally {
         let draft = &self.draft;
         Tally::new(&self.namespace, draft.origin, draft.size(), draft.events())
+    }
+}
+
+/// Who waits for the commit of a draft.
+struct Answer {
+    waiting: oneshot::Sender<Result<Arc<Record>, AppendError>>,
+    lane: Option<Lane>,
+}
+
+impl Answer {
+    /// A lane in which the store has failed is broken from then on.
+    fn send(self, result: Result<Arc<Record>, AppendError>) {
+        if let (Err(AppendError::Store(_)), Some(Lane(broken))) = (&result, self.lane) {
+            broken.store(true, Ordering::Release);
+        }
+        // Nobody may wait any more; what is committed is committed all the same.
+        let _ = self.waiting.send(result);
     }
 }
 
@@ -91,15 +121,16 @@ impl Committer {
         namespace: Arc<NamespaceState>,
         draft: Draft,
         reply: Option<ReplyKey>,
+        lane: Option<Lane>,
     ) -> Result<Queued, AppendError> {
         let bytes = u32::try_from(draft.size().clamp(1, self.bytes_max)).unwrap_or(u32::MAX);
         let _bytes = self.bytes.clone().acquire_many_owned(bytes).await.ok();
-        let (answer, answered) = oneshot::channel();
+        let (waiting, answered) = oneshot::channel();
         let job = Job {
             namespace,
             draft,
             reply,
-            answer,
+            answer: Answer { waiting, lane },
             _bytes,
         };
         self.queue.send(job).await.map_err(|_| stopping())?;
@@ -113,7 +144,7 @@ impl Committer {
         draft: Draft,
         reply: Option<ReplyKey>,
     ) -> Result<Arc<Record>, AppendError> {
-        self.enqueue(namespace, draft, reply).await?.await
+        self.enqueue(namespace, draft, reply, None).await?.await
     }
 
     /// How many messages wait, and how many bytes of them.
@@ -140,6 +171,16 @@ fn stopping() -> AppendError {
         StoreErrorKind::Closed,
         "the server is stopping",
     ))
+}
+
+/// Refuses what would overtake a message on which the store has failed.
+fn refuse_overtaking(group: &mut Vec<Job>) {
+    let broken = |job: &mut Job| job.answer.lane.as_ref().is_some_and(Lane::is_broken);
+    for job in group.extract_if(.., broken) {
+        let text = "a message before this one could not be stored";
+        let error = StoreError::new(StoreErrorKind::Unavailable, text);
+        job.answer.send(Err(error.into()));
+    }
 }
 
 async fn run(
@@ -169,7 +210,10 @@ async fn run(
             debug!("the committer has nothing left");
             return;
         }
-        commit(&*store, &*clock, &watch, &shards, &mut group).await;
+        refuse_overtaking(&mut group);
+        if !group.is_empty() {
+            commit(&*store, &*clock, &watch, &shards, &mut group).await;
+        }
     }
 }
 
@@ -233,7 +277,6 @@ async fn commit(
     }
     for (answer, result, bytes) in answers {
         drop(bytes);
-        // Nobody may wait any more; the record is committed all the same.
-        let _ = answer.send(result);
+        answer.send(result);
     }
 }

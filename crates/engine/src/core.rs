@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::changes::ChangeFeed;
 use crate::clock::Clock;
-use crate::committer::Committer;
+use crate::committer::{Committer, Lane};
 use crate::config::EngineConfig;
 use crate::filters::Filters;
 use crate::health::Health;
@@ -104,14 +104,18 @@ impl Core {
     }
 
     /// Queues what was prepared for its commit.
-    pub(crate) async fn enqueue(&self, prepared: Prepared) -> Result<Pending, CodedError> {
+    pub(crate) async fn enqueue(
+        &self,
+        prepared: Prepared,
+        lane: Option<Lane>,
+    ) -> Result<Pending, CodedError> {
         let Prepared {
             namespace,
             message,
             draft,
         } = prepared;
         let key = message.idempotency_key;
-        match self.committer.enqueue(namespace, draft, None).await {
+        match self.committer.enqueue(namespace, draft, None, lane).await {
             Ok(queued) => Ok(Pending::new(queued, key)),
             Err(error) => Err(refused(error, key)),
         }

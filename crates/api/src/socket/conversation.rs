@@ -182,7 +182,7 @@ impl Conversation {
     async fn enqueue(&self, text: &[u8]) -> Result<Pending, CodedError> {
         let prepared =
             one_of_many::prepare(&self.handle, self.namespace.as_str(), Source::Socket, text);
-        self.handle.enqueue(prepared.await?).await
+        self.handle.enqueue(prepared.await?, None).await
     }
 
     /// Answers in order, until there is nothing more to answer.

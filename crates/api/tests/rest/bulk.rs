@@ -3,6 +3,7 @@
 use axum::body::{Body, Bytes};
 use futures_util::{StreamExt, stream};
 use photinus_contract::scripted::Scripted;
+use photinus_contract::store::{StoreError, StoreErrorKind};
 use serde_json::{Value, json};
 
 use crate::api::{Api, Reply};
@@ -187,4 +188,35 @@ async fn a_body_that_breaks_off_leaves_what_was_whole() {
             .len(),
         1
     );
+}
+
+#[tokio::test]
+async fn no_line_overtakes_one_that_the_store_could_not_take() {
+    const LINES: usize = 3_000;
+    let api = Api::new().await;
+    api.store.hold_writes();
+    let uploading = upload(&api, "{}\n".repeat(LINES));
+    let failing = async {
+        while api.store.held_writes() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let kind = StoreErrorKind::Unavailable;
+        api.store.fail_writes(Some(StoreError::new(kind, "full")));
+        // One group of the committer.
+        let group = api.store.held_writes();
+        assert!((1..LINES).contains(&api.store.release(group)));
+        // It is well again at once, and more is on its way.
+        api.store.fail_writes(None);
+        api.store.release_all();
+    };
+    let (answers, ()) = tokio::join!(uploading, failing);
+    let messages = api.get("/api/v1/messages").await.json(200);
+    assert_eq!(messages, json!([]));
+    let (end, lines) = answers.split_last().unwrap();
+    assert_eq!((&end["line"], &end["resumeFrom"]), (&json!(1), &json!(1)));
+    let error = end["error"].as_str().unwrap();
+    assert!(error.contains("line 1 could not be committed"), "{error}");
+    for (number, answer) in (1..).zip(lines) {
+        is_error(answer, number, "PH00503: ");
+    }
 }

@@ -262,7 +262,7 @@ async fn messages_are_in_the_log_in_the_order_in_which_they_were_queued() {
             .await
             .unwrap();
         let id = prepared.id();
-        let queued = bench.handle.enqueue(prepared).await.unwrap();
+        let queued = bench.handle.enqueue(prepared, None).await.unwrap();
         // Whether or not anybody waits for it.
         match number % 2 {
             0 => drop(queued),
@@ -277,7 +277,8 @@ async fn messages_are_in_the_log_in_the_order_in_which_they_were_queued() {
     let prepare = bench
         .handle
         .prepare("default", MessageKind::Broadcast, false, again);
-    let again = bench.handle.enqueue(prepare.await.unwrap()).await.unwrap();
+    let prepared = prepare.await.unwrap();
+    let again = bench.handle.enqueue(prepared, None).await.unwrap();
     let error = again.await.unwrap_err();
     assert_eq!((error.code(), error.status()), ("FF10430", 409));
 }
