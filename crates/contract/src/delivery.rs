@@ -166,7 +166,7 @@ impl BatchItem {
 #[non_exhaustive]
 #[must_use]
 pub enum HandOver {
-    /// Taken; a [`Response`] will follow.
+    /// Taken; a [`Response`] will follow, but to a change.
     Ok,
     /// Not attempted and not counted. The transport calls
     /// [`connection_state`](crate::Callbacks::connection_state) with `Ready` when it can take more.

@@ -68,6 +68,13 @@ impl RawSocket {
         socket
     }
 
+    /// From now on the system takes in little before this end reads it.
+    #[track_caller]
+    pub fn narrow(&self) {
+        let set = rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream, 64 << 10);
+        set.expect("a socket has this option");
+    }
+
     /// The address of this end.
     pub fn local_address(&self) -> SocketAddr {
         self.stream.local_addr().expect("it is connected")

@@ -193,6 +193,7 @@ fn a_socket_that_does_not_read_holds_up_nobody_and_learns_how_much_it_missed() {
     let mut server = limited("");
     let rest = server.rest();
     let mut slow = listen(&server, json!({"namespace": "default", "changeEvents": {}}));
+    slow.narrow();
     let never = listen(&server, json!({"namespace": "default", "changeEvents": {}}));
     let mut quick = listen(
         &server,

@@ -138,6 +138,7 @@ fn a_socket_that_does_not_read_holds_up_nobody_and_learns_how_much_it_missed() {
     let rest = server.rest();
     let everything = json!({"type": "start", "collections": ["messages", "events", "data"]});
     let mut slow = socket(&server, everything.clone());
+    slow.narrow();
     let never = socket(&server, everything);
     let mut few = socket(
         &server,

@@ -1,12 +1,15 @@
 //! Is it told what changed, and how much was not?
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use photinus_contract::scripted::Seen;
 use photinus_contract::transport::{ConnectionState, Scope};
-use photinus_contract::{ChangeEvent, ChangeFilter, ChangeKind, ConnectionId, HandOver, Wait};
+use photinus_contract::{
+    BoxFuture, Callbacks, Capabilities, ChangeEvent, ChangeFilter, ChangeKind, CodedError,
+    ConnectionId, Delivery, HandOver, Transport, TransportPlugin, Wait,
+};
 use photinus_engine::{Changes, EngineConfig, SubscriptionInput};
 use photinus_store_memory::MemoryStore;
 use serde_json::{Value, json};
@@ -251,6 +254,62 @@ async fn what_cannot_be_told_is_refused_with_its_code() {
         .callbacks
         .change_events(&connection, "default", filter(json!({})));
     assert_eq!(closed.unwrap_err().code(), "FF10290");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_takes_no_changes_is_told_none() {
+    /// Keeps what its engine gave it, and can do nothing.
+    #[derive(Clone, Default)]
+    struct Mute(Arc<Mutex<Option<Arc<dyn Callbacks>>>>);
+    impl TransportPlugin for Mute {
+        fn name(&self) -> &'static str {
+            "mute"
+        }
+        fn config_schema(&self) -> Value {
+            json!({})
+        }
+        fn check_config(&self, _: &Value) -> Result<(), String> {
+            Ok(())
+        }
+        fn init(
+            &self,
+            _: Value,
+            callbacks: Arc<dyn Callbacks>,
+        ) -> BoxFuture<'static, Result<Arc<dyn Transport>, String>> {
+            *self.0.lock().unwrap() = Some(callbacks.clone());
+            // It does not run before this has returned.
+            let early = ask(&*callbacks);
+            assert_eq!(early.unwrap_err().code(), "FF10172");
+            let transport: Arc<dyn Transport> = Arc::new(self.clone());
+            Box::pin(async { Ok(transport) })
+        }
+    }
+    impl Transport for Mute {
+        fn capabilities(&self) -> Capabilities {
+            Capabilities::default()
+        }
+        fn deliver(&self, _: Delivery) -> HandOver {
+            HandOver::Closed
+        }
+        fn change_event(&self, _: &ConnectionId, _: &ChangeEvent) -> HandOver {
+            panic!("it takes no changes")
+        }
+    }
+    fn ask(callbacks: &dyn Callbacks) -> Result<(), CodedError> {
+        callbacks.change_events(&ConnectionId::new("m"), "default", filter(json!({})))
+    }
+
+    let bench = Bench::new().await;
+    let mute = Mute::default();
+    bench
+        .engine
+        .start_transport(&mute, json!({}))
+        .await
+        .unwrap();
+    let callbacks = mute.0.lock().unwrap().clone().unwrap();
+    assert_eq!(ask(&*callbacks).unwrap_err().code(), "PH00462");
+    bench.publish(["one"]).await;
+    bench.assert_quiet().await;
 }
 
 #[tokio::test(start_paused = true)]
