@@ -42,9 +42,9 @@ pub(crate) struct Committer {
 /// Messages of one publisher that must not overtake each other: when the store fails on one, those that were queued
 /// after it are refused as well. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Lane(Arc<AtomicBool>);
+pub struct Chain(Arc<AtomicBool>);
 
-impl Lane {
+impl Chain {
     /// Whether the store has failed on a message.
     pub fn is_broken(&self) -> bool {
         self.0.load(Ordering::Acquire)
@@ -76,13 +76,13 @@ impl Job {
 /// Who waits for the commit of a draft.
 struct Answer {
     waiting: oneshot::Sender<Result<Arc<Record>, AppendError>>,
-    lane: Option<Lane>,
+    chain: Option<Chain>,
 }
 
 impl Answer {
-    /// A lane in which the store has failed is broken from then on.
+    /// A chain in which the store has failed is broken from then on.
     fn send(self, result: Result<Arc<Record>, AppendError>) {
-        if let (Err(AppendError::Store(_)), Some(Lane(broken))) = (&result, self.lane) {
+        if let (Err(AppendError::Store(_)), Some(Chain(broken))) = (&result, self.chain) {
             broken.store(true, Ordering::Release);
         }
         // Nobody may wait any more; what is committed is committed all the same.
@@ -121,7 +121,7 @@ impl Committer {
         namespace: Arc<NamespaceState>,
         draft: Draft,
         reply: Option<ReplyKey>,
-        lane: Option<Lane>,
+        chain: Option<Chain>,
     ) -> Result<Queued, AppendError> {
         let bytes = u32::try_from(draft.size().clamp(1, self.bytes_max)).unwrap_or(u32::MAX);
         let _bytes = self.bytes.clone().acquire_many_owned(bytes).await.ok();
@@ -130,7 +130,7 @@ impl Committer {
             namespace,
             draft,
             reply,
-            answer: Answer { waiting, lane },
+            answer: Answer { waiting, chain },
             _bytes,
         };
         self.queue.send(job).await.map_err(|_| stopping())?;
@@ -175,7 +175,7 @@ fn stopping() -> AppendError {
 
 /// Refuses what would overtake a message on which the store has failed.
 fn refuse_overtaking(group: &mut Vec<Job>) {
-    let broken = |job: &mut Job| job.answer.lane.as_ref().is_some_and(Lane::is_broken);
+    let broken = |job: &mut Job| job.answer.chain.as_ref().is_some_and(Chain::is_broken);
     for job in group.extract_if(.., broken) {
         let text = "a message before this one could not be stored";
         let error = StoreError::new(StoreErrorKind::Unavailable, text);

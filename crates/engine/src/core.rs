@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::changes::ChangeFeed;
 use crate::clock::Clock;
-use crate::committer::{Committer, Lane};
+use crate::committer::{Chain, Committer};
 use crate::config::EngineConfig;
 use crate::filters::Filters;
 use crate::health::Health;
@@ -107,7 +107,7 @@ impl Core {
     pub(crate) async fn enqueue(
         &self,
         prepared: Prepared,
-        lane: Option<Lane>,
+        chain: Option<Chain>,
     ) -> Result<Pending, CodedError> {
         let Prepared {
             namespace,
@@ -115,7 +115,7 @@ impl Core {
             draft,
         } = prepared;
         let key = message.idempotency_key;
-        match self.committer.enqueue(namespace, draft, None, lane).await {
+        match self.committer.enqueue(namespace, draft, None, chain).await {
             Ok(queued) => Ok(Pending::new(queued, key)),
             Err(error) => Err(refused(error, key)),
         }

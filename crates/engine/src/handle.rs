@@ -13,7 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::changes::Changes;
-use crate::committer::Lane;
+use crate::committer::Chain;
 use crate::core::Core;
 use crate::metrics::{Sink, Source};
 use crate::publish::{Pending, Prepared, Receipt, unavailable};
@@ -194,14 +194,14 @@ impl Handle {
 
     /// Queues a prepared message for its commit, and returns what tells when it is committed. Waits while too much
     /// is queued. Who queues one message after the other has their events in the log in that order; once this has
-    /// resolved, the message is committed whether or not anybody waits for it. In a lane it is refused if the store
+    /// resolved, the message is committed whether or not anybody waits for it. In a chain it is refused if the store
     /// has failed on an earlier one, so that none overtakes one that has to be sent again.
     pub async fn enqueue(
         &self,
         prepared: Prepared,
-        lane: Option<&Lane>,
+        chain: Option<&Chain>,
     ) -> Result<Pending, CodedError> {
-        self.core.enqueue(prepared, lane.cloned()).await
+        self.core.enqueue(prepared, chain.cloned()).await
     }
 
     /// The changes of all namespaces from now on.

@@ -39,7 +39,7 @@ mod values;
 
 pub use changes::Changes;
 pub use clock::{Clock, SystemClock};
-pub use committer::Lane;
+pub use committer::Chain;
 pub use config::EngineConfig;
 pub use engine::{Engine, Parts, StartError};
 pub use handle::{Handle, ListBudget};

@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use photinus_contract::{CodedError, Namespace};
 use photinus_engine::metrics::Source;
-use photinus_engine::{Handle, Lane, Pending, Prepared};
+use photinus_engine::{Chain, Handle, Pending, Prepared};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout, timeout_at};
@@ -261,7 +261,7 @@ impl Upload {
         queued: mpsc::Sender<Taken>,
         progress: &Progress,
     ) {
-        let lane = Lane::default();
+        let chain = Chain::default();
         while let Some(Batch { numbers, prepared }) = batches.recv().await {
             let prepared = prepared.await.unwrap_or_else(|panic| {
                 let error = CodedError::internal(panic.to_string());
@@ -273,7 +273,7 @@ impl Upload {
                     (Some(failed), Ok(_)) => Err(CodedError::unavailable(format!(
                         "Not published, because line {failed} before it could not be"
                     ))),
-                    (None, Ok(prepared)) => self.handle.enqueue(prepared, Some(&lane)).await,
+                    (None, Ok(prepared)) => self.handle.enqueue(prepared, Some(&chain)).await,
                     (_, Err(error)) => Err(error),
                 };
                 note(progress, number, &taken);
