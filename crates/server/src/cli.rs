@@ -29,6 +29,8 @@ pub(crate) enum Command {
     /// Shows, checks and documents the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    #[command(flatten)]
+    Client(photinus_cli::Command),
 }
 
 /// What the server is told.

@@ -23,7 +23,7 @@ pub mod fuzzing;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::{Arguments, Cli, Command};
 use crate::config::Configuration;
@@ -34,6 +34,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().into_command() {
         Command::Serve(arguments) => serve(arguments),
         Command::Config(command) => config::command::run(command),
+        Command::Client(command) => command.run(Cli::command()),
     }
 }
 

@@ -1,0 +1,224 @@
+//! How do many lines get to the server, and what is done when the connection is lost on the way?
+//!
+//! ```text
+//!   lines ─▶ bodies ─▶ request ─▶ server        one request after the other, each with a bounded number of lines,
+//!              │                    │           so that what is unanswered fits into memory
+//!            Queue ◀─── answers ◀───┘
+//! ```
+//!
+//! A line that was sent and not answered may be published or not. It is sent again only if it has an idempotency
+//! key, or if it is known that the server did not take it.
+
+mod upload;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use self::upload::{Ended, Lost, Upload};
+use super::Many;
+use super::body::MessageInput;
+use super::lines::Lines;
+use super::report::Report;
+use crate::client::Client;
+use crate::clock::now;
+use crate::failure::Failure;
+use crate::out::Out;
+use crate::signals::Interrupt;
+
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+const RETRY_LONGEST: Duration = Duration::from_secs(5);
+
+/// A line on its way.
+pub(super) struct Sent {
+    line: u64,
+    /// The body; of a line that is refused here, the line.
+    text: String,
+    is_keyed: bool,
+    /// It does not go to the server.
+    refused: Option<String>,
+}
+
+/// Lines on their way.
+#[derive(Default)]
+pub(super) struct Queue {
+    /// To be sent again, before anything else.
+    again: VecDeque<Sent>,
+    /// Sent, in order, and not answered.
+    sent: VecDeque<Sent>,
+    /// Could not be taken now, and can be sent again in a while.
+    later: VecDeque<Sent>,
+}
+
+impl Queue {
+    /// The lines of which it is not known what became of them.
+    fn open(&self) -> impl Iterator<Item = &Sent> {
+        self.sent.iter().chain(&self.later).chain(&self.again)
+    }
+
+    fn first_open(&self, lines: &Lines) -> u64 {
+        let open = self.open().map(|sent| sent.line);
+        open.min().unwrap_or(lines.number() + 1)
+    }
+
+    fn last_open(&self) -> Option<u64> {
+        self.open().map(|sent| sent.line).max()
+    }
+
+    /// Everything unanswered is to be sent again.
+    fn rewind(&mut self) {
+        for unanswered in [&mut self.sent, &mut self.later] {
+            while let Some(sent) = unanswered.pop_back() {
+                self.again.push_front(sent);
+            }
+        }
+    }
+}
+
+/// Publishes lines.
+pub(super) struct Bulk {
+    client: Client,
+    input: MessageInput,
+    from_line: u64,
+    errors: Option<PathBuf>,
+    retry_for: Duration,
+    json: bool,
+}
+
+impl Bulk {
+    pub(super) fn new(client: Client, input: MessageInput, many: &Many, json: bool) -> Self {
+        Self {
+            client,
+            input,
+            from_line: many.from_line,
+            errors: many.errors.clone(),
+            retry_for: many.retry_for,
+            json,
+        }
+    }
+
+    pub(super) async fn run(self, file: &Path, interrupt: &mut Interrupt) -> Result<(), Failure> {
+        let mut lines = Lines::open(file).await?;
+        let report = RefCell::new(Report::new(self.errors.as_deref(), lines.length)?);
+        let queue = RefCell::new(Queue::default());
+        let mut out = Out::new();
+        let ended = tokio::select! {
+            ended = self.publish(&mut lines, &queue, &report, &mut out) => ended,
+            failure = interrupt.next() => Err(failure),
+        };
+        let queue = queue.into_inner();
+        let mut report = report.into_inner();
+        report.sent(lines.bytes());
+        if let Err(Failure::Failed(_) | Failure::Signal(_)) = &ended
+            && (report.published > 0 || queue.last_open().is_some())
+        {
+            report.aside(&how_to_go_on(&queue, &lines));
+        }
+        let all_well = report.end();
+        ended.and(all_well)
+    }
+
+    async fn publish(
+        &self,
+        lines: &mut Lines,
+        queue: &RefCell<Queue>,
+        report: &RefCell<Report>,
+        out: &mut Out,
+    ) -> Result<(), Failure> {
+        let mut first = self.first_line(lines).await?;
+        let mut failing_since = None;
+        let mut wait = RETRY_FIRST;
+        let mut was_heard = false;
+        loop {
+            let (ended, heard) = Upload {
+                client: &self.client,
+                input: &self.input,
+                json: self.json,
+                queue,
+                report,
+            }
+            .run(first.take(), lines, out)
+            .await?;
+            out.flush().await?;
+            if heard {
+                was_heard = true;
+                failing_since = None;
+                wait = RETRY_FIRST;
+            }
+            let lost = match ended {
+                Ended::AtEnd => return Ok(()),
+                Ended::Full => continue,
+                Ended::Lost(lost) => lost,
+            };
+            let since = *failing_since.get_or_insert_with(now);
+            if !was_heard || since.elapsed() >= self.retry_for {
+                return Err(lost.failure);
+            }
+            if !lost.nothing_taken
+                && queue
+                    .borrow()
+                    .sent
+                    .iter()
+                    .any(|sent| !sent.is_keyed && sent.refused.is_none())
+            {
+                return Err(lost.failure);
+            }
+            queue.borrow_mut().rewind();
+            report
+                .borrow()
+                .aside(&format!("{}; trying again", lost.reason()));
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_LONGEST);
+        }
+    }
+
+    /// Leaves out what is before `--from-line`.
+    async fn first_line(&self, lines: &mut Lines) -> Result<Option<super::lines::Line>, Failure> {
+        if self.from_line <= 1 {
+            return Ok(None);
+        }
+        while let Some(line) = lines.next().await? {
+            if line.number >= self.from_line {
+                return Ok(Some(line));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What is known, and from which line to go on.
+fn how_to_go_on(queue: &Queue, lines: &Lines) -> String {
+    let first = queue.first_open(lines);
+    let Some(last) = queue.last_open() else {
+        return format!(
+            "lines up to {} are done; go on with --from-line {first}",
+            first - 1
+        );
+    };
+    let before = match first {
+        0 | 1 => String::new(),
+        first => format!("lines up to {} are done; ", first - 1),
+    };
+    let open = if first == last {
+        format!("line {first}")
+    } else {
+        format!("lines {first} to {last}")
+    };
+    let is_safe = queue.open().all(|sent| sent.is_keyed);
+    let twice = if is_safe {
+        "nothing is published twice, because every line has an idempotency key"
+    } else {
+        "to have nothing published twice, give lines idempotency keys, or --idempotency-prefix from the beginning"
+    };
+    format!("{before}{open} may or may not be published; go on with --from-line {first} ({twice})")
+}
+
+impl Lost {
+    fn reason(&self) -> String {
+        match &self.failure {
+            Failure::Failed(reason) => reason.clone(),
+            _ => "the connection was lost".to_owned(),
+        }
+    }
+}

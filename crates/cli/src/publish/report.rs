@@ -1,0 +1,115 @@
+//! What became of the lines?
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use serde_json::json;
+
+use super::progress::{Progress, per_second};
+use crate::failure::Failure;
+use crate::notes::{note, warn};
+use crate::shown::{number, plain};
+
+/// So many refused lines are named on standard error; all of them are in the file of `--errors`.
+const REFUSALS_SHOWN_MAX: u64 = 10;
+/// The code of an idempotency key that was used before.
+const USED_BEFORE: &str = "FF10430";
+
+/// Counts, and says what was refused.
+pub(crate) struct Report {
+    pub(crate) published: u64,
+    /// Lines whose idempotency key was used before: they are published, and not by this request.
+    pub(crate) before: u64,
+    pub(crate) refused: u64,
+    errors: Option<BufWriter<File>>,
+    progress: Progress,
+}
+
+impl Report {
+    pub(crate) fn new(errors: Option<&Path>, length: Option<u64>) -> Result<Self, Failure> {
+        let create = |path: &Path| {
+            let file = File::create(path).map_err(|error| {
+                Failure::failed(format!("cannot write {}: {error}", path.display()))
+            })?;
+            Ok(BufWriter::new(file))
+        };
+        Ok(Self {
+            published: 0,
+            before: 0,
+            refused: 0,
+            errors: errors.map(create).transpose()?,
+            progress: Progress::new(length),
+        })
+    }
+
+    /// A line was refused; whether it counts as such.
+    pub(crate) fn refuse(&mut self, line: u64, error: &str, text: &str) -> Result<(), Failure> {
+        if error.starts_with(USED_BEFORE) {
+            self.before += 1;
+            return Ok(());
+        }
+        self.refused += 1;
+        if self.refused <= REFUSALS_SHOWN_MAX {
+            self.progress
+                .aside(|| warn(&format!("line {line}: {}", plain(error))));
+        } else if self.refused == REFUSALS_SHOWN_MAX + 1 {
+            let all = match self.errors {
+                Some(_) => "",
+                None => "; --errors FILE keeps all of them",
+            };
+            self.progress
+                .aside(|| warn(&format!("… and more, which are only counted{all}")));
+        }
+        let Some(file) = &mut self.errors else {
+            return Ok(());
+        };
+        let kept = json!({"line": line, "error": error, "input": text});
+        writeln!(file, "{kept}").map_err(|error| {
+            Failure::failed(format!("cannot write to the file of --errors: {error}"))
+        })
+    }
+
+    /// So much of the input was sent.
+    pub(crate) fn sent(&mut self, bytes: u64) {
+        self.progress.at(bytes, self.published, self.refused);
+    }
+
+    /// Says something in between.
+    pub(crate) fn aside(&self, text: &str) {
+        self.progress.aside(|| warn(text));
+    }
+
+    /// Says what became of it all; fails if something was refused.
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
+        let elapsed = self.progress.end();
+        if let Some(mut errors) = self.errors.take() {
+            errors.flush().map_err(|error| {
+                Failure::failed(format!("cannot write to the file of --errors: {error}"))
+            })?;
+        }
+        let messages = if self.published == 1 {
+            "message"
+        } else {
+            "messages"
+        };
+        let mut text = format!(
+            "published {} {messages} in {:.1} s ({}/s)",
+            number(self.published),
+            elapsed.as_secs_f64(),
+            per_second(self.published, elapsed)
+        );
+        if self.before > 0 {
+            text.push_str(&format!(
+                "; {} were published before, by their idempotency keys",
+                number(self.before)
+            ));
+        }
+        if self.refused == 0 {
+            note(&text);
+            return Ok(());
+        }
+        warn(&format!("{text}; {} refused", number(self.refused)));
+        Err(Failure::Said)
+    }
+}
