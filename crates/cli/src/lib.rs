@@ -35,16 +35,18 @@ use crate::signals::Interrupt;
 pub enum Command {
     /// Publishes messages: from arguments, a file or standard input
     #[command(after_long_help = publish::EXAMPLES)]
-    Publish(publish::Publish),
+    Publish(Box<publish::Publish>),
     /// Prints events as they come, and acknowledges them
     #[command(after_long_help = listen::EXAMPLES)]
-    Listen(listen::Listen),
+    Listen(Box<listen::Listen>),
     /// Lists, creates, shows, updates and deletes subscriptions
     #[command(after_long_help = subscriptions::EXAMPLES)]
-    Subscription(subscriptions::SubscriptionCommand),
+    #[command(visible_alias = "sub")]
+    Subscription(Box<subscriptions::SubscriptionCommand>),
     /// Lists, creates and shows namespaces
     #[command(after_long_help = namespaces::EXAMPLES)]
-    Namespace(namespaces::NamespaceCommand),
+    #[command(visible_alias = "ns")]
+    Namespace(Box<namespaces::NamespaceCommand>),
     /// Shows in ten seconds what this is about: publish, deliver, kill, resume
     Demo(demo::Demo),
     /// Prints a script that lets a shell complete these commands
@@ -81,5 +83,59 @@ impl Command {
             Command::Demo(demo) => interrupt.stops(demo.run()).await,
             Command::Completions(command) => command.run(whole).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    #[command(name = "photinus")]
+    struct Whole {
+        #[command(subcommand)]
+        _command: Command,
+    }
+
+    fn write_help(command: &mut clap::Command, help: &mut String) {
+        let name = command.get_bin_name().unwrap_or_default().to_owned();
+        write!(help, "=== {name} --help\n{}\n", command.render_long_help()).unwrap();
+        for command in command.get_subcommands_mut() {
+            if command.get_name() != "help" {
+                write_help(command, help);
+            }
+        }
+    }
+
+    #[test]
+    fn the_help_is_the_one_that_was_agreed_on() {
+        let mut whole = Whole::command().term_width(100);
+        whole.build();
+        let mut help = String::new();
+        for command in whole.get_subcommands_mut() {
+            if command.get_name() != "help" {
+                write_help(command, &mut help);
+            }
+        }
+        // Cargo runs a test in the directory of its package.
+        let path = "tests/help.txt";
+        let agreed = std::fs::read_to_string(path).unwrap_or_default();
+        if help != agreed {
+            let found = std::env::temp_dir().join("photinus-cli-help.txt");
+            std::fs::write(&found, &help).unwrap();
+            panic!(
+                "the help differs from {path}; what it is now is in {}",
+                found.display()
+            );
+        }
+    }
+
+    #[test]
+    fn the_commands_are_sound() {
+        Whole::command().debug_assert();
     }
 }

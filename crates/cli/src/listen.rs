@@ -10,6 +10,9 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::events::{Event, Frame, frame};
+pub(crate) use self::values::values;
+
 use self::session::{Session, Start};
 use crate::client::Client;
 use crate::failure::Failure;

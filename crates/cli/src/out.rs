@@ -77,7 +77,7 @@ pub(crate) struct Paint(pub(crate) bool);
 
 impl Paint {
     pub(crate) fn dress(self, style: Style, text: &str) -> String {
-        if self.0 {
+        if self.0 && !text.is_empty() {
             format!("{style}{text}{style:#}")
         } else {
             text.to_owned()

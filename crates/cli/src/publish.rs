@@ -49,7 +49,7 @@ const STDIN: &str = "-";
 #[derive(Debug, Args)]
 pub struct Publish {
     /// The values, one message each; `-` reads lines from standard input
-    #[arg(value_name = "VALUE", required_unless_present = "file")]
+    #[arg(value_name = "VALUE")]
     values: Vec<String>,
     /// Publishes the lines of a file; `-` is standard input
     #[arg(short, long, value_name = "FILE", conflicts_with = "values")]
@@ -114,6 +114,12 @@ impl Publish {
         let file = match (&self.file, self.values.as_slice()) {
             (Some(file), _) => file.clone(),
             (None, [only]) if only == STDIN => STDIN.into(),
+            (None, []) => {
+                return Err(Failure::usage(
+                    "nothing to publish: give a value, a --file, or `-` for standard input; \
+                     `photinus publish --help` has examples",
+                ));
+            }
             (None, values) => {
                 if values.iter().any(|value| value == STDIN) {
                     return Err(Failure::usage(

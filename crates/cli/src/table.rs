@@ -83,9 +83,9 @@ mod tests {
         assert_eq!(
             table.lines(),
             [
-                "NAME  WHAT   LAST",
-                "世界  -      x",
-                "a     e\u{301}\\nb   longer than that",
+                "NAME  WHAT  LAST",
+                "世界  -     x",
+                "a     e\u{301}\\nb  longer than that",
             ]
         );
     }

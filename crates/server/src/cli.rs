@@ -26,11 +26,11 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Runs the server, as `photinus` without a command does.
     Serve(Arguments),
+    #[command(flatten)]
+    Client(photinus_cli::Command),
     /// Shows, checks and documents the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    #[command(flatten)]
-    Client(photinus_cli::Command),
 }
 
 /// What the server is told.

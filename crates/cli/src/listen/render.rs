@@ -62,7 +62,7 @@ mod tests {
         };
         assert_eq!(
             line(&event, Some(r#"["Hello, 世界"]"#), Paint(false)),
-            "2026-11-22T10:44:38.500Z       7  message_confirmed  orders        \\u{1b}[2J  e1  \"Hello, 世界\"  (attempt 2)"
+            "2026-11-22T10:44:38.500Z       7  message_confirmed  orders        \\u{1b}[2J   e1  \"Hello, 世界\"  (attempt 2)"
         );
         let long = format!("[\"{}\"]", "x".repeat(500));
         assert!(line(&event, Some(&long), Paint(false)).contains("xx…"));

@@ -347,6 +347,8 @@ impl Session {
                 event.sequence
             ));
             place.awaited = Some(event.sequence);
+            // Those before it are acknowledged.
+            place.events += index as u64;
             return Ok(Some(match &unit.batch {
                 Some((id, subscription)) => {
                     retry_from(id, subscription, &unit.events, index, &reason)

@@ -33,8 +33,12 @@ const RETRY_LONGEST: Duration = Duration::from_secs(5);
 /// A line on its way.
 pub(super) struct Sent {
     line: u64,
-    /// The body; of a line that is refused here, the line.
+    /// How much of the input there is up to its end.
+    end: u64,
+    /// The body.
     text: String,
+    /// The line itself, if it is to be kept when it is refused.
+    original: Option<String>,
     is_keyed: bool,
     /// It does not go to the server.
     refused: Option<String>,
@@ -108,15 +112,22 @@ impl Bulk {
             failure = interrupt.next() => Err(failure),
         };
         let queue = queue.into_inner();
-        let mut report = report.into_inner();
-        report.sent(lines.bytes());
-        if let Err(Failure::Failed(_) | Failure::Signal(_)) = &ended
-            && (report.published > 0 || queue.last_open().is_some())
-        {
-            report.aside(&how_to_go_on(&queue, &lines));
+        let report = report.into_inner();
+        let is_begun = report.answered() > 0 || queue.last_open().is_some();
+        match ended {
+            Ok(()) => report.end(None),
+            Err(failure @ (Failure::Failed(_) | Failure::Signal(_))) if is_begun => {
+                if let Failure::Failed(reason) = &failure {
+                    report.aside(&format!("photinus: {reason}"));
+                }
+                let _ = report.end(Some(&how_to_go_on(&queue, &lines)));
+                Err(match failure {
+                    Failure::Failed(_) => Failure::Said,
+                    signal => signal,
+                })
+            }
+            Err(failure) => Err(failure),
         }
-        let all_well = report.end();
-        ended.and(all_well)
     }
 
     async fn publish(
@@ -129,12 +140,13 @@ impl Bulk {
         let mut first = self.first_line(lines).await?;
         let mut failing_since = None;
         let mut wait = RETRY_FIRST;
-        let mut was_heard = false;
+        let mut was_there = false;
         loop {
             let (ended, heard) = Upload {
                 client: &self.client,
                 input: &self.input,
                 json: self.json,
+                keeps_lines: self.errors.is_some(),
                 queue,
                 report,
             }
@@ -142,17 +154,20 @@ impl Bulk {
             .await?;
             out.flush().await?;
             if heard {
-                was_heard = true;
                 failing_since = None;
                 wait = RETRY_FIRST;
             }
             let lost = match ended {
                 Ended::AtEnd => return Ok(()),
-                Ended::Full => continue,
+                Ended::Full => {
+                    was_there = true;
+                    continue;
+                }
                 Ended::Lost(lost) => lost,
             };
             let since = *failing_since.get_or_insert_with(now);
-            if !was_heard || since.elapsed() >= self.retry_for {
+            was_there |= heard || !lost.no_connection;
+            if !was_there || since.elapsed() >= self.retry_for {
                 return Err(lost.failure);
             }
             if !lost.nothing_taken
@@ -165,9 +180,13 @@ impl Bulk {
                 return Err(lost.failure);
             }
             queue.borrow_mut().rewind();
-            report
-                .borrow()
-                .aside(&format!("{}; trying again", lost.reason()));
+            if wait == RETRY_FIRST {
+                report.borrow().aside(&format!(
+                    "{}; trying again for {:?}",
+                    lost.reason(),
+                    self.retry_for
+                ));
+            }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RETRY_LONGEST);
         }

@@ -11,11 +11,15 @@ use crate::shown::number;
 /// What is done before that is not worth a bar.
 const SHOWN_AFTER: Duration = Duration::from_millis(500);
 
+/// The bar is looked after once in so many lines.
+const LINES_BETWEEN: u64 = 64;
+
 /// A bar on standard error, if that is a terminal and the input is long.
 pub(crate) struct Progress {
     bar: ProgressBar,
     begun: Instant,
     shown: bool,
+    calls: u64,
 }
 
 impl Progress {
@@ -23,7 +27,7 @@ impl Progress {
     pub(crate) fn new(length: Option<u64>) -> Self {
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden());
         let template = match length {
-            Some(_) => "{bar:28} {bytes}/{total_bytes}  {msg}  {eta} left",
+            Some(_) => "{bar:20} {bytes}/{total_bytes}  {msg}  {eta} left",
             None => "{spinner} {bytes}  {msg}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -33,11 +37,16 @@ impl Progress {
             bar,
             begun: now(),
             shown: !on_terminal(),
+            calls: 0,
         }
     }
 
-    /// So much of the input was sent, and so many messages are published.
+    /// So much of the input is answered, and so many messages are published. Nearly free where nothing is shown.
     pub(crate) fn at(&mut self, bytes: u64, published: u64, refused: u64) {
+        self.calls += 1;
+        if !self.calls.is_multiple_of(LINES_BETWEEN) {
+            return;
+        }
         let elapsed = self.begun.elapsed();
         if !self.shown && elapsed >= SHOWN_AFTER {
             self.shown = true;

@@ -44,7 +44,12 @@ impl Report {
     }
 
     /// A line was refused; whether it counts as such.
-    pub(crate) fn refuse(&mut self, line: u64, error: &str, text: &str) -> Result<(), Failure> {
+    pub(crate) fn refuse(
+        &mut self,
+        line: u64,
+        error: &str,
+        original: Option<&str>,
+    ) -> Result<(), Failure> {
         if error.starts_with(USED_BEFORE) {
             self.before += 1;
             return Ok(());
@@ -64,14 +69,16 @@ impl Report {
         let Some(file) = &mut self.errors else {
             return Ok(());
         };
-        let kept = json!({"line": line, "error": error, "input": text});
-        writeln!(file, "{kept}").map_err(|error| {
-            Failure::failed(format!("cannot write to the file of --errors: {error}"))
-        })
+        let (error, input) = (json!(error), json!(original));
+        writeln!(
+            file,
+            "{{\"line\":{line},\"error\":{error},\"input\":{input}}}"
+        )
+        .map_err(|error| Failure::failed(format!("cannot write to the file of --errors: {error}")))
     }
 
-    /// So much of the input was sent.
-    pub(crate) fn sent(&mut self, bytes: u64) {
+    /// So much of the input is answered.
+    pub(crate) fn answered_up_to(&mut self, bytes: u64) {
         self.progress.at(bytes, self.published, self.refused);
     }
 
@@ -80,8 +87,13 @@ impl Report {
         self.progress.aside(|| warn(text));
     }
 
-    /// Says what became of it all; fails if something was refused.
-    pub(crate) fn end(mut self) -> Result<(), Failure> {
+    /// For how many lines it is known what became of them.
+    pub(crate) fn answered(&self) -> u64 {
+        self.published + self.before + self.refused
+    }
+
+    /// Says what became of it all, and what else there is to say; fails if something was refused.
+    pub(crate) fn end(mut self, advice: Option<&str>) -> Result<(), Failure> {
         let elapsed = self.progress.end();
         if let Some(mut errors) = self.errors.take() {
             errors.flush().map_err(|error| {
@@ -105,11 +117,20 @@ impl Report {
                 number(self.before)
             ));
         }
-        if self.refused == 0 {
-            note(&text);
-            return Ok(());
+        if self.refused > 0 {
+            text.push_str(&format!("; {} refused", number(self.refused)));
         }
-        warn(&format!("{text}; {} refused", number(self.refused)));
-        Err(Failure::Said)
+        if self.refused > 0 || advice.is_some() {
+            warn(&text);
+        } else {
+            note(&text);
+        }
+        if let Some(advice) = advice {
+            warn(advice);
+        }
+        match self.refused {
+            0 => Ok(()),
+            _ => Err(Failure::Said),
+        }
     }
 }

@@ -171,7 +171,7 @@ pub(crate) async fn listening(
             found.push((started.start_time, shown));
         }
     }
-    found.sort_by(|(a, _), (b, _)| time(a).cmp(&time(b)));
+    found.sort_by_key(|(started, _)| time(started));
     Ok(found.into_iter().map(|(_, shown)| shown).collect())
 }
 

@@ -39,6 +39,7 @@ pub(super) struct Upload<'a> {
     pub(super) client: &'a Client,
     pub(super) input: &'a MessageInput,
     pub(super) json: bool,
+    pub(super) keeps_lines: bool,
     pub(super) queue: &'a RefCell<Queue>,
     pub(super) report: &'a RefCell<Report>,
 }
@@ -58,6 +59,8 @@ pub(super) struct Lost {
     pub(super) failure: Failure,
     /// The server has taken nothing of what is unanswered.
     pub(super) nothing_taken: bool,
+    /// There was no connection.
+    pub(super) no_connection: bool,
 }
 
 /// What one side of the request has to know of the other.
@@ -122,6 +125,7 @@ impl Upload<'_> {
             None if is_all_answered && let Some(error) = not_now => Ended::Lost(Lost {
                 failure: Failure::Failed(error),
                 nothing_taken: true,
+                no_connection: false,
             }),
             None if !is_all_answered => Ended::Lost(Lost {
                 failure: Failure::failed(format!(
@@ -129,6 +133,7 @@ impl Upload<'_> {
                     self.client.server()
                 )),
                 nothing_taken: false,
+                no_connection: false,
             }),
             None if at_end && self.queue.borrow().again.is_empty() => Ended::AtEnd,
             None => Ended::Full,
@@ -151,10 +156,10 @@ impl Upload<'_> {
             let is_full = count >= REQUEST_LINES_MAX || bytes >= REQUEST_BYTES_MAX;
             let next = match (is_full, first.take()) {
                 (true, _) => None,
-                (false, Some(line)) => Some(self.taken(line)),
+                (false, Some(line)) => Some(self.taken(line, lines.bytes())),
                 (false, None) => {
                     let again = self.queue.borrow_mut().again.pop_front();
-                    again.or_else(|| lines.ready().map(|line| self.taken(line)))
+                    again.or_else(|| lines.ready().map(|line| self.taken(line, lines.bytes())))
                 }
             };
             if let Some(sent) = next {
@@ -175,7 +180,6 @@ impl Upload<'_> {
                 if pieces.send(std::mem::take(&mut piece)).await.is_err() {
                     std::future::pending::<()>().await;
                 }
-                self.report.borrow_mut().sent(lines.bytes());
                 continue;
             }
             if is_full {
@@ -192,21 +196,25 @@ impl Upload<'_> {
         Ok(at_end)
     }
 
-    fn taken(&self, line: Line) -> Sent {
+    fn taken(&self, line: Line, end: u64) -> Sent {
         let number = line.number;
         let refused = |text, error| Sent {
             line: number,
-            text,
+            end,
+            text: String::new(),
+            original: text,
             is_keyed: true,
             refused: Some(error),
         };
         match line.text {
-            Err(error) => refused(String::new(), error),
+            Err(error) => refused(None, error),
             Ok(text) => match self.input.body(number, &text) {
-                Err(error) => refused(text, error),
+                Err(error) => refused(Some(text), error),
                 Ok(body) => Sent {
                     line: number,
+                    end,
                     text: body.json,
+                    original: self.keeps_lines.then_some(text),
                     is_keyed: body.is_keyed,
                     refused: None,
                 },
@@ -228,6 +236,7 @@ impl Upload<'_> {
             Some(Err(error)) => {
                 return Ok(Some(Lost {
                     nothing_taken: error.is_connect(),
+                    no_connection: error.is_connect(),
                     failure: self.client.failed(&error),
                 }));
             }
@@ -248,6 +257,7 @@ impl Upload<'_> {
                 Some(Err(error)) => {
                     lost.get_or_insert(Lost {
                         nothing_taken: false,
+                        no_connection: false,
                         failure: self.client.failed(&error),
                     });
                     break;
@@ -262,6 +272,7 @@ impl Upload<'_> {
                         lost = Some(Lost {
                             failure: Failure::Failed(reason),
                             nothing_taken: true,
+                            no_connection: false,
                         });
                     }
                     answer => self.answered(answer, sides, out).await?,
@@ -290,6 +301,7 @@ impl Upload<'_> {
         Ok(Some(Lost {
             failure,
             nothing_taken: true,
+            no_connection: false,
         }))
     }
 
@@ -315,6 +327,7 @@ impl Upload<'_> {
         Lost {
             failure: self.client.too_late(),
             nothing_taken: false,
+            no_connection: false,
         }
     }
 
@@ -326,6 +339,7 @@ impl Upload<'_> {
                 "the server answers lines that were not sent",
             ));
         };
+        let end = sent.end;
         match answer {
             Answer::Published { id, sequence } => {
                 sides.heard.set(true);
@@ -345,6 +359,7 @@ impl Upload<'_> {
                 self.refuse(&sent, &error, out).await?;
             }
         }
+        self.report.borrow_mut().answered_up_to(end);
         self.settle_refused(out).await
     }
 
@@ -363,10 +378,11 @@ impl Upload<'_> {
     async fn refuse(&self, sent: &Sent, error: &str, out: &mut Out) -> Result<(), Failure> {
         self.report
             .borrow_mut()
-            .refuse(sent.line, error, &sent.text)?;
+            .refuse(sent.line, error, sent.original.as_deref())?;
         if self.json {
-            let answer = json!({"line": sent.line, "error": error});
-            out.line(&answer.to_string()).await?;
+            let (line, error) = (sent.line, json!(error));
+            out.line(&format!("{{\"line\":{line},\"error\":{error}}}"))
+                .await?;
         }
         Ok(())
     }
