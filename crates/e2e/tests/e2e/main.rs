@@ -12,6 +12,7 @@ mod cli_commands;
 mod cli_demo;
 mod cli_listen;
 mod cli_publish;
+mod cli_tls;
 mod configuration;
 mod crashes;
 mod fixtures;
