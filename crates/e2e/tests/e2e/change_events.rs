@@ -86,6 +86,7 @@ fn changes_are_shown_are_never_acknowledged_and_end_with_the_socket() {
         start["changeEvents"],
         json!({"collections": ["messages", "events"], "types": ["created"]})
     );
+    assert_eq!(start["filter"], Value::Null, "it wants no events");
     rest.broadcast("t", "t");
     assert_eq!(told(&mut by_query)["collection"], "messages");
     let change = told(&mut by_query);

@@ -191,7 +191,9 @@ impl Session {
             ephemeral: start.ephemeral,
             namespace: start.namespace.clone(),
             name: start.name.clone(),
-            filter: start.filter.clone().unwrap_or_default(),
+            filter: start
+                .wants_events()
+                .then(|| start.filter.clone().unwrap_or_default()),
             change_events: start.changes().cloned(),
         });
     }

@@ -14,9 +14,10 @@ pub(crate) struct Started {
     pub(crate) namespace: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) name: String,
-    /// As the start gave it; the stored subscription may have another one.
-    pub(crate) filter: SubscriptionFilter,
-    /// The changes that it asked for. If nothing else is said than this, there are no events.
+    /// As the start gave it; the stored subscription may have another one. Absent where it asked for changes alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) filter: Option<SubscriptionFilter>,
+    /// The changes that it asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) change_events: Option<ChangeFilter>,
 }
