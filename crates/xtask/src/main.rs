@@ -26,6 +26,7 @@ Commands:
   sim [ARGUMENTS]  Simulate; `sim --seed N` prints what happened, `sim --help` says the rest
   mutants [NN]...  Take each invariant away, or these, and require that a test fails
   docs             Write the generated pages of docs/reference anew
+  bench [OPTIONS]  Measure, beside what the machine can do; `bench --quick` for a first look, `bench --help` says the rest
   fixture NAME     Keep what this build stores and says, for later builds to understand
   help             This text
 ";
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         ["test" | "ci"] => test(),
         ["sim", ref rest @ ..] => sim(rest),
         ["docs"] => root().and_then(|root| docs::run(&root)),
+        ["bench", ref rest @ ..] => bench(rest),
         ["fixture", name] => fixture(name),
         ["mutants", ref rest @ ..] => root().and_then(|root| mutants::run(&root, rest)),
         [] | ["help" | "--help" | "-h"] => {
@@ -73,6 +75,19 @@ fn root() -> Result<PathBuf> {
 /// Runs the simulation.
 fn sim(arguments: &[&str]) -> Result<ExitCode> {
     let line = ["run", "--quiet", "--package", "photinus-sim", "--"];
+    cargo_in(&root()?, &[&line, arguments].concat())
+}
+
+/// Measures, with everything optimised.
+fn bench(arguments: &[&str]) -> Result<ExitCode> {
+    let line = [
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "photinus-bench",
+        "--",
+    ];
     cargo_in(&root()?, &[&line, arguments].concat())
 }
 

@@ -1,0 +1,59 @@
+//! What is measured, in which order?
+
+mod drains;
+mod ephemeral;
+mod idle_sockets;
+mod latency;
+mod matching;
+mod memory;
+mod publishing;
+mod stock;
+mod subscriptions;
+
+use std::rc::Rc;
+
+use crate::measurement::Measurement;
+use crate::scale::Scale;
+
+use stock::Stock;
+
+/// All of it.
+pub fn all(scale: &Scale) -> Vec<Box<dyn Measurement>> {
+    let stock = Rc::new(Stock::default());
+    let mut all: Vec<Box<dyn Measurement>> = vec![
+        Box::new(memory::Memory::new(scale)),
+        Box::new(publishing::Publishing::single(scale)),
+        Box::new(publishing::Publishing::concurrent(scale)),
+        Box::new(publishing::Publishing::bulk(scale)),
+        Box::new(publishing::Publishing::socket(scale)),
+        Box::new(latency::Latency::new(10, scale.slow_time)),
+        Box::new(latency::Latency::new(200, scale.paced_time)),
+        Box::new(latency::Latency::new(1_000, scale.paced_time)),
+    ];
+    for (read_ahead, events) in [
+        (0, scale.drained_singly),
+        (50, scale.stored_events),
+        (500, scale.stored_events),
+    ] {
+        all.push(Box::new(drains::Drain::new(
+            &stock, read_ahead, false, events,
+        )));
+    }
+    for size in [50, 500] {
+        all.push(Box::new(drains::Drain::new(
+            &stock,
+            size,
+            true,
+            scale.stored_events,
+        )));
+    }
+    for count in scale.subscriptions {
+        all.push(Box::new(subscriptions::Subscriptions::new(
+            &stock, scale, count,
+        )));
+    }
+    all.push(Box::new(matching::Matching::new(scale)));
+    all.push(Box::new(idle_sockets::IdleSockets::new(scale)));
+    all.push(Box::new(ephemeral::Ephemeral::new(scale)));
+    all
+}

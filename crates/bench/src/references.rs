@@ -1,0 +1,175 @@
+//! What do others do?
+//!
+//! Measured elsewhere: on machines like this one (2 cores, client and server together, loopback, November 2026), but not in this
+//! run. So only orders of magnitude are compared.
+
+use serde::Serialize;
+
+use crate::rounds::Outcome;
+use crate::statistics::Better;
+
+/// A figure of somebody else.
+struct Reference {
+    measurement: &'static str,
+    figure: &'static str,
+    who: &'static str,
+    value: f64,
+    /// What is different there.
+    note: &'static str,
+}
+
+const fn reference(
+    measurement: &'static str,
+    figure: &'static str,
+    who: &'static str,
+    value: f64,
+    note: &'static str,
+) -> Reference {
+    Reference {
+        measurement,
+        figure,
+        who,
+        value,
+        note,
+    }
+}
+
+const FIREFLY: &str = "FireFly, SQLite";
+const FIREFLY_PG: &str = "FireFly, PostgreSQL";
+const NATS: &str = "NATS JetStream";
+const RABBIT: &str = "RabbitMQ";
+const DELIVERIES: &str = "deliveries";
+const MESSAGES: &str = "messages";
+const CPU: &str = "server CPU a delivery";
+
+/// All that is comparable.
+const REFERENCES: [Reference; 25] = [
+    reference("drain-0", DELIVERIES, FIREFLY, 801.0, ""),
+    reference("drain-50", DELIVERIES, FIREFLY, 3_212.0, ""),
+    reference("drain-500", DELIVERIES, FIREFLY, 4_542.0, ""),
+    reference("batch-50", DELIVERIES, FIREFLY, 3_008.0, ""),
+    reference("batch-500", DELIVERIES, FIREFLY, 5_122.0, ""),
+    reference("drain-0", DELIVERIES, FIREFLY_PG, 1_300.0, ""),
+    reference("drain-50", DELIVERIES, FIREFLY_PG, 2_175.0, ""),
+    reference("drain-500", DELIVERIES, FIREFLY_PG, 2_308.0, ""),
+    reference("batch-50", DELIVERIES, FIREFLY_PG, 2_472.0, ""),
+    reference("batch-500", DELIVERIES, FIREFLY_PG, 2_922.0, ""),
+    reference(
+        "subscriptions-10",
+        DELIVERIES,
+        FIREFLY_PG,
+        11_475.0,
+        "objects in its cache",
+    ),
+    reference(
+        "subscriptions-100",
+        DELIVERIES,
+        FIREFLY_PG,
+        8_900.0,
+        "objects in its cache",
+    ),
+    reference("drain-0", CPU, FIREFLY, 627.0, ""),
+    reference("drain-50", CPU, FIREFLY, 292.0, ""),
+    reference("drain-500", CPU, FIREFLY, 250.0, ""),
+    reference("batch-500", CPU, FIREFLY, 220.0, ""),
+    reference(
+        "latency-10",
+        "p50",
+        FIREFLY,
+        8_400.0,
+        "batchTimeout 0; 1,139 ms by default",
+    ),
+    reference(
+        "latency-200",
+        "p50",
+        FIREFLY,
+        4_700.0,
+        "batchTimeout 0; 1,024 ms by default",
+    ),
+    reference("latency-1000", "p50", NATS, 680.0, "sync: always"),
+    reference("latency-1000", "p99", NATS, 5_500.0, "sync: always"),
+    reference("drain-500", DELIVERIES, NATS, 48_000.0, "WebSocket, 1 KiB"),
+    reference(
+        "publish-single",
+        MESSAGES,
+        NATS,
+        4_700.0,
+        "sync: always, quiet",
+    ),
+    reference(
+        "publish-socket",
+        MESSAGES,
+        NATS,
+        42_000.0,
+        "window 1,000, 1 KiB, acknowledged before fsync",
+    ),
+    reference(
+        "publish-socket",
+        MESSAGES,
+        RABBIT,
+        25_000.0,
+        "stream queue, 1,000 unconfirmed, 256 B",
+    ),
+    reference(
+        "drain-500",
+        DELIVERIES,
+        RABBIT,
+        33_000.0,
+        "quorum queue, prefetch 500, 256 B",
+    ),
+];
+
+/// Ours beside theirs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Of which measurement.
+    pub measurement: String,
+    /// Of which figure of it.
+    pub figure: String,
+    /// Whose.
+    pub who: &'static str,
+    /// Ours, in this run.
+    pub ours: f64,
+    /// Theirs, elsewhere.
+    pub theirs: f64,
+    /// The unit of both.
+    pub unit: &'static str,
+    /// How many times as good ours is.
+    pub factor: f64,
+    /// What is different there.
+    pub note: &'static str,
+}
+
+/// What can be compared of these outcomes.
+pub fn compare(outcomes: &[Outcome]) -> Vec<Comparison> {
+    REFERENCES
+        .iter()
+        .filter_map(|reference| comparison(reference, outcomes))
+        .collect()
+}
+
+fn comparison(reference: &Reference, outcomes: &[Outcome]) -> Option<Comparison> {
+    let outcome = outcomes
+        .iter()
+        .find(|outcome| outcome.name == reference.measurement)?;
+    let figure = outcome
+        .figures
+        .iter()
+        .find(|figure| figure.figure.name == reference.figure)?;
+    let ours = figure.product.as_ref()?.median;
+    let unit = figure.figure.unit;
+    let factor = match unit.better() {
+        Better::More => ours / reference.value,
+        Better::Less => reference.value / ours,
+    };
+    Some(Comparison {
+        measurement: outcome.name.clone(),
+        figure: reference.figure.to_owned(),
+        who: reference.who,
+        ours,
+        theirs: reference.value,
+        unit: unit.text(),
+        factor,
+        note: reference.note,
+    })
+}

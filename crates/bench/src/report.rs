@@ -1,0 +1,81 @@
+//! What came of a run, for people and for programs?
+
+mod markdown;
+mod number;
+mod text;
+
+use serde::Serialize;
+
+use crate::machine::Machine;
+use crate::references::{Comparison, compare};
+use crate::rounds::Outcome;
+
+pub use markdown::{markdown, replace_block};
+pub use text::text;
+
+/// A run. Its JSON is what is kept beside the table.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The version of this form.
+    pub version: u32,
+    /// When it began, in UTC.
+    pub time: String,
+    /// How much was done.
+    pub scale: &'static str,
+    /// Rounds of each measurement.
+    pub rounds: usize,
+    /// How long it took, in seconds.
+    pub seconds: u64,
+    /// On what.
+    pub machine: Machine,
+    /// The sizes of a message and its event.
+    pub workload: String,
+    /// What was measured.
+    pub outcomes: Vec<Outcome>,
+    /// Beside what others do elsewhere.
+    pub references: Vec<Comparison>,
+}
+
+impl Report {
+    /// Of these outcomes.
+    pub fn new(
+        time: String,
+        scale: &crate::scale::Scale,
+        machine: Machine,
+        workload: String,
+        outcomes: Vec<Outcome>,
+        seconds: u64,
+    ) -> Self {
+        Self {
+            version: 1,
+            time,
+            scale: scale.name,
+            rounds: scale.rounds,
+            seconds,
+            machine,
+            workload,
+            references: compare(&outcomes),
+            outcomes,
+        }
+    }
+
+    /// Where and how, in a few lines.
+    fn heading(&self) -> String {
+        format!(
+            "{} · {} rounds ({}) · {} s\n{}\n{}",
+            self.time,
+            self.rounds,
+            self.scale,
+            self.seconds,
+            self.machine.describe(),
+            self.workload
+        )
+    }
+
+    /// Measurements that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &Outcome> {
+        self.outcomes
+            .iter()
+            .filter(|outcome| outcome.failed.is_some())
+    }
+}

@@ -1,0 +1,133 @@
+//! Does every measurement work, and does what it measures happen?
+//!
+//! Each runs once with tiny counts, against the real binary: its own checks (nothing lost, nothing twice, in order, the
+//! offset reached) are what is tried. The figures mean nothing here.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use photinus_bench::measurement::Bench;
+use photinus_bench::measurements;
+use photinus_bench::progress::Progress;
+use photinus_bench::rounds::{self, Outcome};
+use photinus_bench::scale::Scale;
+
+/// Builds what `cargo build --workspace --bins` builds, in the profile and the directory of this test, so that
+/// `cargo test` alone cannot meet a stale binary. Takes no time where nothing changed.
+fn product() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let own = PathBuf::from(env!("CARGO_BIN_EXE_photinus-bench"));
+        let profile_directory = own.parent().unwrap();
+        let profile = match profile_directory.file_name().unwrap().to_str().unwrap() {
+            "debug" => "dev",
+            name => name,
+        };
+        let status = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--quiet",
+                "--workspace",
+                "--bins",
+                "--profile",
+                profile,
+                "--target-dir",
+            ])
+            .arg(profile_directory.parent().unwrap())
+            // Cargo runs a test in the directory of its package.
+            .current_dir("../..")
+            .status()
+            .unwrap();
+        assert!(status.success(), "the workspace does not build: {status}");
+        profile_directory.join("photinus")
+    };
+    BUILT.get_or_init(build).clone()
+}
+
+/// Runs those whose names begin like this.
+fn run(start: &str) -> Vec<Outcome> {
+    let scale = Scale::tiny();
+    let place = tempfile::tempdir().unwrap();
+    let own = PathBuf::from(env!("CARGO_BIN_EXE_photinus-bench"));
+    let bench = Bench::new(product(), own, place.path(), scale.clone()).unwrap();
+    let mut outcomes = Vec::new();
+    for mut measurement in measurements::all(&scale) {
+        if measurement.name().starts_with(start) {
+            outcomes.push(rounds::run(
+                &bench,
+                measurement.as_mut(),
+                &mut Progress::silent(),
+            ));
+        }
+    }
+    outcomes
+}
+
+#[track_caller]
+fn all_are_measured(start: &str, count: usize) {
+    let outcomes = run(start);
+    assert_eq!(
+        outcomes.len(),
+        count,
+        "measurements that begin with {start}"
+    );
+    for outcome in outcomes {
+        assert_eq!(outcome.failed, None, "{}", outcome.name);
+        for measured in &outcome.figures {
+            let figure = format!("{}, {}", outcome.name, measured.figure.name);
+            let product = measured
+                .product
+                .as_ref()
+                .unwrap_or_else(|| panic!("{figure}: nothing"));
+            assert_eq!(product.each.len(), 1, "{figure}");
+            // CPU time is counted in hundredths of a second: there may be none.
+            let is_counted = figure.contains("CPU") || figure.contains("memory each");
+            assert!(product.median > 0.0 || is_counted, "{figure}: {product:?}");
+            let has_limit = measured
+                .limits
+                .iter()
+                .all(|limit| limit.rounds.each.len() == 1);
+            assert!(has_limit, "{figure}: {:?}", measured.limits);
+        }
+    }
+}
+
+#[test]
+fn publishing_is_measured() {
+    all_are_measured("publish-", 4);
+}
+
+#[test]
+fn latencies_are_measured() {
+    all_are_measured("latency-", 3);
+}
+
+#[test]
+fn drains_are_measured() {
+    all_are_measured("drain-", 3);
+}
+
+#[test]
+fn batches_are_measured() {
+    all_are_measured("batch-", 2);
+}
+
+#[test]
+fn many_subscriptions_are_measured() {
+    all_are_measured("subscriptions-", 4);
+    all_are_measured("match-", 1);
+}
+
+#[test]
+fn many_sockets_are_measured() {
+    all_are_measured("idle-sockets", 1);
+    all_are_measured("ephemeral", 1);
+}
+
+#[test]
+fn memory_is_measured() {
+    all_are_measured("memory", 1);
+}
