@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::clock::{now, time_of_day};
-use crate::machine::{Machine, allow_files};
+use crate::machine::Machine;
 use crate::measurement::{Bench, Measurement};
 use crate::progress::Progress;
 use crate::report::{Report, markdown, replace_block, text};
@@ -16,8 +16,6 @@ use crate::{bare, measurements, product, rounds};
 
 /// What keeps the last full table.
 const DOCUMENT: &str = "docs/performance.md";
-/// Open files besides those of the idle sockets.
-const FILES_BESIDES: usize = 1_000;
 
 /// Measures Photinus, and beside each figure what the machine can do with the same libraries and nothing of Photinus.
 #[derive(Debug, Parser)]
@@ -68,8 +66,8 @@ struct Arguments {
     /// Print the table as Markdown
     #[arg(long)]
     markdown: bool,
-    /// Replace the table of docs/performance.md
-    #[arg(long)]
+    /// Replace the table of docs/performance.md, which is of a full run
+    #[arg(long, conflicts_with_all = ["quick", "only", "list"])]
     write: bool,
 }
 
@@ -123,7 +121,6 @@ fn run(arguments: Arguments) -> Result<bool> {
             place.display()
         );
     }
-    allow_files((scale.idle_sockets + FILES_BESIDES) as u64)?;
     let binary = match arguments.binary {
         Some(binary) => binary,
         None => product::build(&own_binary)?,

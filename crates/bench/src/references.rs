@@ -140,6 +140,16 @@ pub struct Comparison {
     pub note: &'static str,
 }
 
+/// How many times as fast as FireFly on SQLite a drain has to be.
+pub const FIREFLY_FACTOR_MIN: f64 = 5.0;
+
+impl Comparison {
+    /// Whether it is one of those that have to be [`FIREFLY_FACTOR_MIN`] times as good.
+    pub fn is_drain_of_firefly(&self) -> bool {
+        self.who == FIREFLY && self.figure == DELIVERIES
+    }
+}
+
 /// What can be compared of these outcomes.
 pub fn compare(outcomes: &[Outcome]) -> Vec<Comparison> {
     REFERENCES
@@ -172,4 +182,24 @@ fn comparison(reference: &Reference, outcomes: &[Outcome]) -> Option<Comparison>
         factor,
         note: reference.note,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measurements;
+    use crate::scale::Scale;
+
+    #[test]
+    fn every_reference_is_beside_a_figure_that_exists() {
+        let all = measurements::all(&Scale::full());
+        for reference in &REFERENCES {
+            let exists = all.iter().any(|measurement| {
+                let figures = measurement.figures();
+                measurement.name() == reference.measurement
+                    && figures.iter().any(|figure| figure.name == reference.figure)
+            });
+            assert!(exists, "{} {}", reference.measurement, reference.figure);
+        }
+    }
 }

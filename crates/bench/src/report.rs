@@ -7,7 +7,7 @@ mod text;
 use serde::Serialize;
 
 use crate::machine::Machine;
-use crate::references::{Comparison, compare};
+use crate::references::{Comparison, FIREFLY_FACTOR_MIN, compare};
 use crate::rounds::Outcome;
 
 pub use markdown::{markdown, replace_block};
@@ -70,6 +70,20 @@ impl Report {
             self.machine.describe(),
             self.workload
         )
+    }
+
+    /// What is aimed at, and what came of it.
+    fn least_of_firefly(&self) -> Option<String> {
+        let factors = self
+            .references
+            .iter()
+            .filter(|one| one.is_drain_of_firefly());
+        let least = factors.map(|one| one.factor).min_by(f64::total_cmp)?;
+        Some(format!(
+            "Of FireFly on SQLite, at least {} at each read-ahead and batch that was measured; at least {} is aimed at.",
+            number::factor(least),
+            number::factor(FIREFLY_FACTOR_MIN)
+        ))
     }
 
     /// Measurements that failed.

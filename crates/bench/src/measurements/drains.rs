@@ -91,10 +91,7 @@ impl Measurement for Drain {
     }
 
     fn sides(&self) -> Vec<&'static str> {
-        vec![
-            "product",
-            "bare WebSocket push of the same frames, window and acks",
-        ]
+        vec!["product", "bare: push with acks"]
     }
 
     fn prepare(&mut self, bench: &Bench) -> Result<()> {

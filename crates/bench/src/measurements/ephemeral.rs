@@ -198,7 +198,7 @@ impl Measurement for Ephemeral {
     }
 
     fn sides(&self) -> Vec<&'static str> {
-        vec!["product", "bare hash map of tags; write + fdatasync, push"]
+        vec!["product", "bare: hash map + fdatasync + push"]
     }
 
     fn prepare(&mut self, _: &Bench) -> Result<()> {

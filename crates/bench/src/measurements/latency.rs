@@ -14,9 +14,9 @@ use crate::wire::socket::Socket;
 
 const SIDES: [&str; 4] = [
     "product",
-    "bare axum handler that parses the body, write + fdatasync, push to a bare WebSocket",
-    "bare WebSocket ping-pong + fdatasync",
-    "bare WebSocket ping-pong",
+    "bare: parse + fdatasync + push",
+    "bare: ping-pong + fdatasync",
+    "bare: ping-pong",
 ];
 
 /// One publisher and one durable subscription at a fixed rate.

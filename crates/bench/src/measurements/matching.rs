@@ -58,10 +58,7 @@ impl Measurement for Matching {
     }
 
     fn sides(&self) -> Vec<&'static str> {
-        vec![
-            "product",
-            "bare handlers that write and sync a group and push a frame by its tag",
-        ]
+        vec!["product", "bare: parse + fdatasync + push"]
     }
 
     fn prepare(&mut self, bench: &Bench) -> Result<()> {

@@ -115,7 +115,7 @@ impl Measurement for Memory {
     }
 
     fn sides(&self) -> Vec<&'static str> {
-        vec!["product", "bare servers of the same load in one process"]
+        vec!["product", "bare: the same load"]
     }
 
     fn prepare(&mut self, _: &Bench) -> Result<()> {

@@ -198,18 +198,12 @@ impl Measurement for Publishing {
     fn sides(&self) -> Vec<&'static str> {
         let words = |side: &Side| match (side, self.how) {
             (Side::Product, _) => "product",
-            (Side::Limit, How::Posts(_)) => {
-                "bare axum handler that parses the body and inserts a SQLite row"
-            }
-            (Side::Limit, How::Bulk) => {
-                "bare axum handler that parses each line and inserts SQLite rows"
-            }
-            (Side::Limit, How::Socket) => {
-                "bare WebSocket server that parses each frame and inserts SQLite rows"
-            }
-            (Side::Handler, _) => "bare axum handler that parses the body",
-            (Side::Rows, _) => "bare SQLite inserts, no wire",
-            (Side::Write, _) => "bare write + fdatasync, no wire",
+            (Side::Limit, How::Posts(_)) => "bare: parse + SQLite row",
+            (Side::Limit, How::Bulk) => "bare: parse + SQLite rows",
+            (Side::Limit, How::Socket) => "bare: parse + SQLite rows",
+            (Side::Handler, _) => "bare: parse alone",
+            (Side::Rows, _) => "bare: SQLite alone",
+            (Side::Write, _) => "bare: fdatasync alone",
         };
         self.parts().iter().map(words).collect()
     }

@@ -69,10 +69,7 @@ impl Measurement for Subscriptions {
     }
 
     fn sides(&self) -> Vec<&'static str> {
-        vec![
-            "product",
-            "bare WebSocket push of as many frames over as many sockets, with acks",
-        ]
+        vec!["product", "bare: push with acks"]
     }
 
     fn prepare(&mut self, bench: &Bench) -> Result<()> {

@@ -72,6 +72,9 @@ pub fn markdown(report: &Report) -> String {
                 ],
             );
         }
+        if let Some(least) = report.least_of_firefly() {
+            out.push_str(&format!("\n{least}\n"));
+        }
     }
     out
 }

@@ -3,6 +3,9 @@
 use super::Report;
 use super::number::{factor, median, number, share, spread};
 
+/// How long a line of words may be.
+const LINE_MAX: usize = 96;
+
 /// A table for a terminal.
 pub fn text(report: &Report) -> String {
     let mut out = format!("{}\n", report.heading());
@@ -19,7 +22,10 @@ pub fn text(report: &Report) -> String {
     ]];
     let mut notes = Vec::new();
     for outcome in &report.outcomes {
-        notes.push((rows.len(), format!("\n{}: {}", outcome.name, outcome.about)));
+        notes.push((rows.len(), format!("\n{}", outcome.name)));
+        for line in wrapped(&outcome.about) {
+            notes.push((rows.len(), format!("  {line}")));
+        }
         if let Some(error) = &outcome.failed {
             notes.push((rows.len(), format!("  FAILED: {error}")));
         }
@@ -71,8 +77,29 @@ pub fn text(report: &Report) -> String {
             ]);
         }
         write_table(&rows, &[], &mut out);
+        if let Some(least) = report.least_of_firefly() {
+            out.push_str(&format!("\n{least}\n"));
+        }
     }
     out
+}
+
+/// In lines that a terminal has room for.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last().map_or(0, |line| line.chars().count());
+        match lines.last_mut() {
+            Some(last) if line == 0 || line + 1 + word.chars().count() <= LINE_MAX => {
+                if line > 0 {
+                    last.push(' ');
+                }
+                last.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// Aligned: words to the left, numbers to the right. A note stands above the row of its number.
@@ -97,5 +124,31 @@ fn write_table(rows: &[[String; 5]], notes: &[(usize, String)], out: &mut String
     for (_, note) in notes.iter().filter(|(at, _)| *at >= rows.len()) {
         out.push_str(note);
         out.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_wrapped_and_none_is_lost() {
+        let text = "word ".repeat(50) + &"x".repeat(200) + " end";
+        let lines = wrapped(&text);
+        assert_eq!(lines.join(" "), text);
+        let long = lines.iter().filter(|line| line.len() > LINE_MAX).count();
+        assert_eq!(long, 1, "only what is one word");
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let row = |cells: [&str; 5]| cells.map(str::to_owned);
+        let rows = [
+            row(["a", "b", "1", "", ""]),
+            row(["longer", "µ", "1,000", "2", "3 %"]),
+        ];
+        let mut out = String::new();
+        write_table(&rows, &[(1, "note".to_owned())], &mut out);
+        assert_eq!(out, "a       b      1\nnote\nlonger  µ  1,000  2  3 %\n");
     }
 }
