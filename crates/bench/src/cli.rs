@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::clock::{now, time_of_day};
+use crate::interrupt::clean_up_at_the_end;
 use crate::machine::Machine;
 use crate::measurement::{Bench, Measurement};
 use crate::progress::Progress;
@@ -128,6 +129,7 @@ fn run(arguments: Arguments) -> Result<bool> {
 
     let (time, started) = (time_of_day(), now());
     let bench = Bench::new(binary, own_binary.clone(), &place, scale.clone())?;
+    clean_up_at_the_end(bench.directory().to_owned())?;
     let mut progress = Progress::new(chosen.len());
     let mut outcomes = Vec::with_capacity(chosen.len());
     for measurement in &mut chosen {

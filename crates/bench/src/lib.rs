@@ -8,6 +8,7 @@ pub mod bare;
 pub mod cli;
 pub mod clock;
 pub mod drive;
+mod interrupt;
 pub mod machine;
 pub mod measurement;
 pub mod measurements;

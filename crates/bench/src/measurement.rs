@@ -1,6 +1,6 @@
 //! What is a measurement, and what does it need?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -116,12 +116,7 @@ pub struct Bench {
 
 impl Bench {
     /// With files below `place`; the product is `binary`, and the bare servers are this program, `own_binary`.
-    pub fn new(
-        binary: PathBuf,
-        own_binary: PathBuf,
-        place: &std::path::Path,
-        scale: Scale,
-    ) -> Result<Self> {
+    pub fn new(binary: PathBuf, own_binary: PathBuf, place: &Path, scale: Scale) -> Result<Self> {
         std::fs::create_dir_all(place).with_context(|| place.display().to_string())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -137,6 +132,11 @@ impl Bench {
             own_binary,
             directory,
         })
+    }
+
+    /// Where all files are; removed with this.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// A new product on an empty directory.

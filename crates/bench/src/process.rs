@@ -12,6 +12,7 @@ use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::clock::now;
+use crate::interrupt;
 
 /// How long a server may take to end.
 const END_MAX: Duration = Duration::from_secs(30);
@@ -31,13 +32,12 @@ impl Process {
         log: &Path,
         prefixes: [&str; N],
     ) -> Result<(Self, [SocketAddr; N])> {
-        let child = command
+        command
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(log).with_context(|| log.display().to_string())?)
-            .spawn()
-            .with_context(|| format!("{command:?}"))?;
+            .stderr(File::create(log).with_context(|| log.display().to_string())?);
+        let child = interrupt::start(command).with_context(|| format!("{command:?}"))?;
         let mut process = Self {
             child,
             log: log.to_owned(),
@@ -101,6 +101,7 @@ impl Process {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             kill_process(pid, Signal::TERM)?;
         }
+        interrupt::ended(self.child.id());
         let asked = now();
         while self.child.try_wait()?.is_none() {
             if asked.elapsed() > END_MAX {
@@ -148,6 +149,7 @@ impl Watch {
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
+        interrupt::ended(self.child.id());
         let _ = self.child.wait();
     }
 }

@@ -3,11 +3,7 @@
 //! Each runs once with tiny counts, against the real binary: its own checks (nothing lost, nothing twice, in order, the
 //! offset reached) are what is tried. The figures mean nothing here.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::OnceLock;
 
 use photinus_bench::measurement::Bench;
 use photinus_bench::measurements;
@@ -15,37 +11,7 @@ use photinus_bench::progress::Progress;
 use photinus_bench::rounds::{self, Outcome};
 use photinus_bench::scale::Scale;
 
-/// Builds what `cargo build --workspace --bins` builds, in the profile and the directory of this test, so that
-/// `cargo test` alone cannot meet a stale binary. Takes no time where nothing changed.
-fn product() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        let own = PathBuf::from(env!("CARGO_BIN_EXE_photinus-bench"));
-        let profile_directory = own.parent().unwrap();
-        let profile = match profile_directory.file_name().unwrap().to_str().unwrap() {
-            "debug" => "dev",
-            name => name,
-        };
-        let status = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--workspace",
-                "--bins",
-                "--profile",
-                profile,
-                "--target-dir",
-            ])
-            .arg(profile_directory.parent().unwrap())
-            // Cargo runs a test in the directory of its package.
-            .current_dir("../..")
-            .status()
-            .unwrap();
-        assert!(status.success(), "the workspace does not build: {status}");
-        profile_directory.join("photinus")
-    };
-    BUILT.get_or_init(build).clone()
-}
+use crate::binary::product;
 
 /// Runs those whose names begin like this.
 fn run(start: &str) -> Vec<Outcome> {

@@ -1,7 +1,5 @@
 //! Does a drain notice that a server loses, repeats or reorders?
 
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
-
 use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
