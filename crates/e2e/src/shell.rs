@@ -82,6 +82,10 @@ impl Shell {
 
     /// Starts `sh` with this script; `$PHOTINUS` is the program.
     #[track_caller]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a shell has to find its programs, and this is not configuration"
+    )]
     pub fn script(&self, script: &str) -> Running {
         let program = binary::command().get_program().to_owned();
         let mut command = Command::new("bash");

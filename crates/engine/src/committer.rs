@@ -174,12 +174,13 @@ fn stopping() -> AppendError {
 }
 
 /// Refuses what would overtake a message on which the store has failed.
-fn refuse_overtaking(group: &mut Vec<Job>) {
+fn refuse_overtaking(group: &mut Vec<Job>, metrics: &Metrics) {
     let broken = |job: &mut Job| job.answer.chain.as_ref().is_some_and(Chain::is_broken);
     for job in group.extract_if(.., broken) {
         let text = "a message before this one could not be stored";
-        let error = StoreError::new(StoreErrorKind::Unavailable, text);
-        job.answer.send(Err(error.into()));
+        let error = StoreError::new(StoreErrorKind::Unavailable, text).into();
+        job.tally().refused(&error, metrics);
+        job.answer.send(Err(error));
     }
 }
 
@@ -210,7 +211,7 @@ async fn run(
             debug!("the committer has nothing left");
             return;
         }
-        refuse_overtaking(&mut group);
+        refuse_overtaking(&mut group, &watch.metrics);
         if !group.is_empty() {
             commit(&*store, &*clock, &watch, &shards, &mut group).await;
         }

@@ -192,6 +192,13 @@ impl Tally {
         }
     }
 
+    /// It is not committed.
+    pub(crate) fn refused(&self, error: &AppendError, all: &Metrics) {
+        let metrics = &self.namespace.metrics;
+        metrics.of_kind(self.origin.kind).rejected.one();
+        all.refused(&refused(error.clone(), None));
+    }
+
     fn count(&self, result: &Result<Appended, AppendError>, now: Instant, all: &Metrics) {
         let metrics = &self.namespace.metrics;
         let of_kind = metrics.of_kind(self.origin.kind);
@@ -201,10 +208,7 @@ impl Tally {
             Err(AppendError::DuplicateReply { .. } | AppendError::Fenced | AppendError::Passed) => {
                 return;
             }
-            Err(error) => {
-                of_kind.rejected.one();
-                return all.refused(&refused(error.clone(), None));
-            }
+            Err(error) => return self.refused(error, all),
         }
         of_kind.confirmed[self.origin.source as usize].one();
         of_kind.duration.took(now - self.origin.since);

@@ -174,6 +174,42 @@ async fn what_is_refused_is_counted_by_its_code() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_would_overtake_a_message_that_was_not_stored_is_refused_and_counted() {
+    let bench = Bench::new().await;
+    let before = Figures::of(&bench).await;
+    bench.store.hold_writes();
+    let lane = photinus_engine::Chain::default();
+    let mut pending = Vec::new();
+    for lane in [Some(&lane), Some(&lane), None] {
+        let kind = MessageKind::Broadcast;
+        let prepared = bench
+            .handle
+            .prepare("default", kind, false, Default::default());
+        let queued = bench.handle.enqueue(prepared.await.unwrap(), lane);
+        pending.push(queued.await.unwrap());
+        // Each in a group of its own.
+        settle().await;
+    }
+    bench.store.fail_writes(Some(full()));
+    bench.store.release(1);
+    bench.store.fail_writes(None);
+    bench.store.release_all();
+    let mut committed = Vec::new();
+    for pending in pending {
+        committed.push(pending.await.is_ok());
+    }
+    // Who has no lane is not concerned.
+    assert_eq!(committed, [false, false, true]);
+    let changes = Figures::of(&bench).await.since(&before);
+    let rejected = named(&changes, "rejected");
+    let name = "ff_broadcast_rejected_total{default}";
+    assert_eq!(rejected, [(name.to_owned(), 2.0)]);
+    let refused = named(&changes, "publish_refused");
+    let name = "photinus_publish_refused_total{PH00503}";
+    assert_eq!(refused, [(name.to_owned(), 2.0)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_waits_for_its_commit_is_seen_while_it_waits() {
     let bench = Bench::new().await;
     bench.store.hold_writes();
