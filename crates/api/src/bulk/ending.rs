@@ -1,7 +1,7 @@
 //! Why does an upload end before its last line, and how is that said?
 
 use photinus_contract::CodedError;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::ApiConfig;
 
@@ -48,8 +48,8 @@ impl Ending {
         let text = format!(
             "The upload has ended: {why}. Line {taken} was the last one taken; resume from line {resume}"
         );
-        let error = CodedError::new("PH00451", 503, text).to_string();
-        let line: Value = json!({"line": resume, "error": error, "resumeFrom": resume});
-        Some(format!("{line}\n").into_bytes())
+        let error = Value::from(CodedError::new("PH00451", 503, text).to_string());
+        let line = format!(r#"{{"line":{resume},"error":{error},"resumeFrom":{resume}}}"#);
+        Some((line + "\n").into_bytes())
     }
 }
