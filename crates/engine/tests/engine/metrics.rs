@@ -178,9 +178,9 @@ async fn what_would_overtake_a_message_that_was_not_stored_is_refused_and_counte
     let bench = Bench::new().await;
     let before = Figures::of(&bench).await;
     bench.store.hold_writes();
-    let lane = photinus_engine::Chain::default();
+    let chain = photinus_engine::Chain::default();
     let mut pending = Vec::new();
-    for lane in [Some(&lane), Some(&lane), None] {
+    for lane in [Some(&chain), Some(&lane), None] {
         let kind = MessageKind::Broadcast;
         let prepared = bench
             .handle
