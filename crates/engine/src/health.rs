@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use photinus_contract::store::{AppendError, Appended, StoreError};
+use photinus_contract::store::{AppendError, Appended, StoreError, StoreErrorKind};
 use tokio::sync::Notify;
 use tracing::{error, info};
 
@@ -51,7 +51,8 @@ impl Health {
         self.note(result.err());
     }
 
-    /// What became of a group. One record that is refused for itself says nothing of the others.
+    /// What became of a group. One record that is refused for itself says nothing of the others; whether that is so
+    /// shows in a trial, so that no client can make the server seem unwell.
     pub(crate) fn appended(&self, results: &[Result<Appended, AppendError>]) {
         if results.iter().any(Result::is_ok) {
             return self.note(None);
@@ -61,8 +62,10 @@ impl Health {
             AppendError::Store(error) => Some(error),
             _ => None,
         });
-        if let Some(error) = failed {
-            self.note(Some(error.clone()));
+        match failed {
+            Some(error) if error.kind() == StoreErrorKind::Other => self.doubts.notify_one(),
+            Some(error) => self.note(Some(error.clone())),
+            None => {}
         }
     }
 
@@ -86,11 +89,9 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use photinus_contract::MessageId;
     use photinus_contract::Sequence;
-    use photinus_contract::store::StoreErrorKind;
-
-    use super::*;
 
     fn full() -> StoreError {
         StoreError::new(StoreErrorKind::Full, "no room")
@@ -102,11 +103,17 @@ mod tests {
         let refused = || Err(AppendError::Store(full()));
         let holder = MessageId::from_v7(uuid::Uuid::nil());
         let duplicate = || Err(AppendError::DuplicateKey { holder });
+        let odd = || {
+            let error = StoreError::new(StoreErrorKind::Other, "of this one");
+            Err(AppendError::Store(error))
+        };
         let health = Health::default();
         for (results, failing) in [
             (vec![taken(), refused()], false),
+            (vec![odd()], false),
             (vec![refused(), duplicate()], true),
             (vec![duplicate()], true),
+            (vec![odd()], true),
             (vec![taken()], false),
             (vec![duplicate()], false),
             (vec![refused()], true),

@@ -26,7 +26,7 @@ pub(crate) use self::collect::Known;
 pub(crate) use self::deliveries::{Lane, Now, SubscriptionMetrics};
 pub use self::families::FAMILIES;
 pub use self::family::{Family, Kind, Sink, Value};
-pub(crate) use self::numbers::Counter;
+pub(crate) use self::numbers::{ANSWERS, Counter};
 pub use self::numbers::{Buckets, Histogram, SECONDS};
 pub use self::publishing::Source;
 pub(crate) use self::publishing::{Groups, NamespaceMetrics, Origin, Tally};

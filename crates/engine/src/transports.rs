@@ -17,7 +17,7 @@ use photinus_contract::{
 use serde_json::Value;
 use tracing::error;
 
-use crate::metrics::{Histogram, SECONDS};
+use crate::metrics::{ANSWERS, Histogram};
 
 /// How long a transport may take to stop.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ impl RunningTransport {
             name,
             capabilities,
             secret_places,
-            ack_latency: Histogram::new(SECONDS),
+            ack_latency: Histogram::new(ANSWERS),
             transport,
         }
     }

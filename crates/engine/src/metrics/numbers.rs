@@ -26,6 +26,29 @@ pub const SECONDS: &[u64] = &[
     10_000_000_000,
 ];
 
+/// Bounds of buckets for what an application takes: between 100 µs and 5 minutes, in nanoseconds.
+pub(crate) const ANSWERS: &[u64] = &[
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+    60_000_000_000,
+    300_000_000_000,
+];
+
 /// Something that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -175,6 +198,6 @@ mod tests {
 
     #[test]
     fn the_bounds_rise() {
-        assert!(SECONDS.is_sorted());
+        assert!(SECONDS.is_sorted() && ANSWERS.is_sorted());
     }
 }

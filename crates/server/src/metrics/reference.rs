@@ -1,6 +1,6 @@
-//! Does docs/reference/metrics.md say what there is?
+//! Does docs/reference/metrics.md say what there is, and does the guide ask for nothing else?
 //!
-//! `PHOTINUS_UPDATE=1 cargo test -p photinus-server --lib metrics::reference` writes it.
+//! `cargo xtask docs` writes the page: by this test, with `PHOTINUS_UPDATE` set.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,8 +12,7 @@ use super::text::kind;
 const HEAD: &str = "# Metrics
 
 `GET /metrics` on the monitoring port (`[monitoring] listen`, 127.0.0.1:6000 by default) answers in Prometheus' text format. All of
-it is listed here; how to use it is told in [the guide](../guide/monitoring.md). This page is made from the code:
-`PHOTINUS_UPDATE=1 cargo test -p photinus-server --lib metrics::reference`.
+it is listed here; how to use it is told in [the guide](../guide/monitoring.md). `cargo xtask docs` makes this page from the code.
 
 Sizes are in bytes and times in seconds. A histogram `x` has the series `x_bucket{le=…}`, `x_sum` and `x_count`, a summary the last two. No
 client can make up the value of a label: what is not known is `other`. `ns` is a namespace, `transport` the transport of a subscription. Series
@@ -81,9 +80,52 @@ fn the_page_says_what_there_is() {
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == page(),
-        "docs/reference/metrics.md is not what the code says; write it anew: \
-         PHOTINUS_UPDATE=1 cargo test -p photinus-server --lib metrics::reference"
+        "docs/reference/metrics.md is not what the code says: run `cargo xtask docs` and commit it"
     );
+}
+
+#[test]
+fn the_guide_and_its_dashboard_ask_for_what_there_is() {
+    let families: Vec<&Family> = families().into_iter().flat_map(|(_, f)| f).collect();
+    let is_there = |asked: &str| {
+        families.iter().any(|family| {
+            let suffixes: &[&str] = match family.kind {
+                Kind::Histogram => &["_bucket", "_sum", "_count"],
+                Kind::Summary => &["_sum", "_count"],
+                _ => &[""],
+            };
+            let suffix = asked.strip_prefix(family.name);
+            suffix.is_some_and(|suffix| suffixes.contains(&suffix))
+        })
+    };
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
+    let page = std::fs::read_to_string(guide.join("monitoring.md")).unwrap();
+    let rules = page.split("```").skip(1).step_by(2);
+    let mut asked: Vec<String> = rules.map(str::to_owned).collect();
+    let dashboard = std::fs::read_to_string(guide.join("grafana-dashboard.json")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().unwrap() {
+            asked.push(target["expr"].as_str().unwrap().to_owned());
+        }
+    }
+    let is_word = |c: char| c.is_ascii_lowercase() || c == '_';
+    let mut names = std::collections::BTreeSet::new();
+    for text in &asked {
+        let words = text.split(|c| !is_word(c));
+        names.extend(words.filter(|word| {
+            ["photinus_", "ff_", "process_"]
+                .iter()
+                .any(|start| word.starts_with(start))
+        }));
+    }
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(
+            is_there(name),
+            "the guide asks for {name}, which is not there"
+        );
+    }
 }
 
 #[test]
