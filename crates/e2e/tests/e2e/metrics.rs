@@ -237,15 +237,23 @@ fn readiness_follows_the_disk_though_nobody_publishes() {
     for full in [Full::Growth, Full::AllWrites] {
         let data = DataDirectory::new();
         let power = Power::new(data.clone());
-        let server = Server::start_as(data.clone(), "127.0.0.1:0", power.launch());
+        // The write-ahead file is written again and again: when the disk is full, it has room for a small write and
+        // none for a large one.
+        let launch = power.launch();
+        let launch = launch.configuration("[store.sqlite]\ncheckpoint_pages = 100\n");
+        let server = Server::start_as(data.clone(), "127.0.0.1:0", launch);
         let rest = server.rest();
         let monitoring = server.monitoring();
         rest.broadcast("t", "before");
         assert_eq!(monitoring.get("/readyz").text(), "ready\n");
-        power.fill(full);
-        // There may be a little room left in files that are written again.
-        let mut stored = 1;
         let body = json!({"data": [{"value": "x".repeat(100_000)}]});
+        let mut stored = 1;
+        wait_until("a checkpoint", || {
+            rest.post("/api/v1/messages/broadcast", &body).expect(202);
+            stored += 1;
+            scrape(&server).get("photinus_store_checkpoints_total", &[]) >= 2.0
+        });
+        power.fill(full);
         let refused = loop {
             let reply = rest.post("/api/v1/messages/broadcast", &body);
             match reply.status {

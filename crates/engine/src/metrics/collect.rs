@@ -271,17 +271,18 @@ fn together(places: &[Place]) -> HashMap<*const Lane, Together> {
 fn keep_furthest_behind(places: &mut Vec<Place>, max: usize) -> usize {
     let left_out = places.len().saturating_sub(max);
     if left_out > 0 {
-        let rank = |place: &Place| {
-            let subscription = &place.known.subscription;
-            let name = (subscription.namespace.clone(), subscription.name.clone());
-            (Reverse(place.lag), name)
-        };
         if max > 0 {
             places.select_nth_unstable_by(max - 1, |a, b| rank(a).cmp(&rank(b)));
         }
         places.truncate(max);
     }
     left_out
+}
+
+fn rank(place: &Place) -> (Reverse<u64>, &str, &str) {
+    let subscription = &place.known.subscription;
+    let name = (subscription.namespace.as_str(), &*subscription.name);
+    (Reverse(place.lag), name.0, name.1)
 }
 
 fn collect_namespace(
