@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use photinus_bench::clock::now;
+use photinus_bench::wire::socket::PATIENCE;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::binary::product;
@@ -45,7 +47,9 @@ fn a_run_that_is_ended_leaves_no_server_and_no_file() {
     let left: Vec<_> = std::fs::read_dir(place.path()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
     // Those that were killed are gone when the system has buried them.
+    let started = now();
     while processes_of(place.path()) > 0 {
-        std::thread::yield_now();
+        assert!(started.elapsed() < PATIENCE, "a server goes on");
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }
