@@ -70,6 +70,12 @@ impl Queue {
         self.open().map(|sent| sent.line).max()
     }
 
+    /// Whether something would perhaps be published twice if all of this were sent again.
+    fn is_uncertain(&self, lost: &Lost) -> bool {
+        let is_open = |sent: &Sent| !sent.is_keyed && sent.refused.is_none();
+        (!lost.nothing_taken && self.sent.iter().any(is_open)) || self.later.iter().any(is_open)
+    }
+
     /// Everything unanswered is to be sent again.
     fn rewind(&mut self) {
         for unanswered in [&mut self.sent, &mut self.later] {
@@ -170,13 +176,7 @@ impl Bulk {
             if !was_there || since.elapsed() >= self.retry_for {
                 return Err(lost.failure);
             }
-            if !lost.nothing_taken
-                && queue
-                    .borrow()
-                    .sent
-                    .iter()
-                    .any(|sent| !sent.is_keyed && sent.refused.is_none())
-            {
+            if queue.borrow().is_uncertain(&lost) {
                 return Err(lost.failure);
             }
             queue.borrow_mut().rewind();

@@ -276,7 +276,7 @@ fn lines_with_keys_survive_a_kill_and_are_published_once() {
 }
 
 /// Reads a request until this text has come.
-fn read_until(stream: &mut TcpStream, text: &str) {
+fn read_until(stream: &mut TcpStream, text: &str) -> String {
     let mut read = Vec::new();
     let mut piece = [0; 4096];
     while !String::from_utf8_lossy(&read).contains(text) {
@@ -284,6 +284,53 @@ fn read_until(stream: &mut TcpStream, text: &str) {
         assert!(length > 0, "the request ended");
         read.extend_from_slice(&piece[..length]);
     }
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+fn answer(mut stream: TcpStream, lines: &str) {
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(lines.as_bytes()).unwrap();
+}
+
+#[test]
+fn lines_that_the_server_cannot_take_now_keep_their_order() {
+    let failed = "{\"id\":\"x\",\"sequence\":1}\n\
+                  {\"line\":2,\"error\":\"PH00503: disk full\"}\n\
+                  {\"line\":3,\"error\":\"PH00503: disk full\"}\n\
+                  {\"line\":2,\"error\":\"PH00451: resume from line 2\",\"resumeFrom\":2}\n";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let shell = Shell::new(listener.local_addr().unwrap());
+    let mut keyed = shell.start(&["publish", "-", "--lines", "--idempotency-prefix", "p"]);
+    keyed.write("one\ntwo\nthree\n");
+    let (mut first, _) = listener.accept().unwrap();
+    read_until(&mut first, "p-3");
+    answer(first, failed);
+    let (mut second, _) = listener.accept().unwrap();
+    let again = read_until(&mut second, "p-3");
+    assert!(
+        !again.contains("p-1") && again.find("p-2") < again.find("p-3"),
+        "{again}"
+    );
+    answer(second, &"{\"id\":\"x\",\"sequence\":2}\n".repeat(2));
+    let ended = keyed.end();
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(ended.stderr.contains("published 3 messages"), "{ended:?}");
+
+    // Without keys they might be there twice.
+    let mut bare = shell.start(&["publish", "-", "--lines"]);
+    bare.write("one\ntwo\nthree\n");
+    let (mut stream, _) = listener.accept().unwrap();
+    read_until(&mut stream, "three");
+    answer(stream, failed);
+    let ended = bare.end();
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .contains("lines 2 to 3 may or may not be published; go on with --from-line 2"),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -297,10 +344,10 @@ fn a_connection_that_is_lost_before_any_answer_is_tried_again() {
     drop(first);
     let (mut second, _) = listener.accept().unwrap();
     read_until(&mut second, "p-2");
-    let answer = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n\
-                  {\"line\":1,\"error\":\"FF10430: used\"}\n{\"id\":\"x\",\"sequence\":1}\n";
-    second.write_all(answer.as_bytes()).unwrap();
-    drop(second);
+    answer(
+        second,
+        "{\"line\":1,\"error\":\"FF10430: used\"}\n{\"id\":\"x\",\"sequence\":1}\n",
+    );
     let ended = publisher.end();
     assert!(ended.status.success(), "{ended:?}");
     assert!(

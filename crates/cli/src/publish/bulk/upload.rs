@@ -72,7 +72,7 @@ struct Sides {
     pieces: Cell<u64>,
     /// Something was taken, or refused for good.
     heard: Cell<bool>,
-    /// Why the server could not take a line now that has an idempotency key.
+    /// Why the server could not take a line now.
     not_now: Cell<Option<String>>,
 }
 
@@ -350,7 +350,7 @@ impl Upload<'_> {
                     out.line(&text).await?;
                 }
             }
-            Answer::Refused(error) if error.starts_with(NOT_NOW) && sent.is_keyed => {
+            Answer::Refused(error) if error.starts_with(NOT_NOW) => {
                 sides.not_now.set(Some(error));
                 self.queue.borrow_mut().later.push_back(sent);
             }
