@@ -180,12 +180,12 @@ async fn what_would_overtake_a_message_that_was_not_stored_is_refused_and_counte
     bench.store.hold_writes();
     let chain = photinus_engine::Chain::default();
     let mut pending = Vec::new();
-    for lane in [Some(&chain), Some(&lane), None] {
+    for chain in [Some(&chain), Some(&chain), None] {
         let kind = MessageKind::Broadcast;
         let prepared = bench
             .handle
             .prepare("default", kind, false, Default::default());
-        let queued = bench.handle.enqueue(prepared.await.unwrap(), lane);
+        let queued = bench.handle.enqueue(prepared.await.unwrap(), chain);
         pending.push(queued.await.unwrap());
         // Each in a group of its own.
         settle().await;
@@ -198,7 +198,7 @@ async fn what_would_overtake_a_message_that_was_not_stored_is_refused_and_counte
     for pending in pending {
         committed.push(pending.await.is_ok());
     }
-    // Who has no lane is not concerned.
+    // Who has no chain is not concerned.
     assert_eq!(committed, [false, false, true]);
     let changes = Figures::of(&bench).await.since(&before);
     let rejected = named(&changes, "rejected");
