@@ -178,7 +178,8 @@ struct HostNames(Vec<String>);
 
 impl HostNames {
     fn new(config: &ApiConfig) -> Self {
-        let listed = config.hosts.iter().filter(|host| *host != "*");
+        let is_name = |host: &&String| *host != "*" && !host.eq_ignore_ascii_case(OTHER);
+        let listed = config.hosts.iter().filter(is_name);
         let here = ["localhost".to_owned(), config.listen.ip().to_string()];
         let known = here
             .into_iter()
@@ -356,7 +357,7 @@ mod tests {
     #[test]
     fn a_client_cannot_choose_a_host() {
         let config = ApiConfig {
-            hosts: vec!["Events.Example".to_owned(), "*".to_owned()],
+            hosts: ["Events.Example", "*", "Other"].map(str::to_owned).into(),
             ..ApiConfig::default()
         };
         let names = HostNames::new(&config);
@@ -378,5 +379,8 @@ mod tests {
             assert_eq!(names.0[names.index(&headers)], expected, "{host}");
         }
         assert_eq!(names.0[names.index(&HeaderMap::new())], "other");
+        // One of them, so that no series is there twice.
+        let others = names.0.iter().filter(|name| *name == OTHER);
+        assert_eq!(others.count(), 1);
     }
 }

@@ -68,7 +68,7 @@ struct Arguments {
     #[arg(long)]
     markdown: bool,
     /// Replace the table of docs/performance.md, which is of a full run
-    #[arg(long, conflicts_with_all = ["quick", "only", "list"])]
+    #[arg(long, conflicts_with_all = ["quick", "only", "list", "rounds", "binary"])]
     write: bool,
 }
 
@@ -115,7 +115,7 @@ fn run(arguments: Arguments) -> Result<bool> {
     for directory in [&results, &place] {
         std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     }
-    let machine = Machine::look(&place)?;
+    let mut machine = Machine::look(&place)?;
     if machine.is_in_memory() {
         eprintln!(
             "bench: {} is in memory, where a sync costs nothing: choose a disk with --in",
@@ -123,7 +123,10 @@ fn run(arguments: Arguments) -> Result<bool> {
         );
     }
     let binary = match arguments.binary {
-        Some(binary) => binary,
+        Some(binary) => {
+            machine.revision = format!("unknown, of {}", binary.display());
+            binary
+        }
         None => product::build(&own_binary)?,
     };
 

@@ -170,7 +170,8 @@ impl ChangeFilter {
         Self { collections, types }
     }
 
-    /// Refuses a name that nothing has, with `PH00461`.
+    /// Refuses a name that nothing has, and more names than there are, with `PH00461`: a list is kept as long as
+    /// its listener, and looked at for each change.
     pub fn check(&self) -> Result<(), CodedError> {
         let kinds = ChangeKind::ALL.map(ChangeKind::as_str);
         for (list, what, given, known) in [
@@ -182,6 +183,16 @@ impl ChangeFilter {
             ),
             ("types", "type", &self.types, &kinds[..]),
         ] {
+            if given.len() > known.len() {
+                return Err(CodedError::bad_request(
+                    "PH00461",
+                    format!(
+                        "changeEvents.{list}: {} names, and there are only {}; an empty list is all",
+                        given.len(),
+                        known.len()
+                    ),
+                ));
+            }
             let unknown = given.iter().find(|name| !known.contains(&name.as_str()));
             if let Some(unknown) = unknown {
                 let unknown: String = unknown.chars().take(64).collect();
@@ -199,11 +210,14 @@ impl ChangeFilter {
 
     /// Whether it asks for this change.
     pub fn matches(&self, change: &ChangeEvent) -> bool {
+        change.kind == ChangeKind::Dropped || self.asks(change.collection, change.kind)
+    }
+
+    /// Whether it asks for changes of this kind of this collection.
+    pub fn asks(&self, collection: &str, kind: ChangeKind) -> bool {
         let any_or =
             |list: &[String], name: &str| list.is_empty() || list.iter().any(|it| it == name);
-        change.kind == ChangeKind::Dropped
-            || any_or(&self.collections, change.collection)
-                && any_or(&self.types, change.kind.as_str())
+        any_or(&self.collections, collection) && any_or(&self.types, kind.as_str())
     }
 }
 
@@ -273,6 +287,9 @@ mod tests {
             assert!(error.starts_with("PH00461: changeEvents."), "{error}");
             assert!(error.contains(words), "{error}");
         }
+        let many = vec!["events".to_owned(); COLLECTIONS.len() + 1];
+        let error = ChangeFilter::new(many, Vec::new()).check().unwrap_err();
+        assert!(error.to_string().contains("23 names"), "{error}");
         let all = COLLECTIONS.map(str::to_owned).to_vec();
         ChangeFilter::new(all, vec!["dropped".to_owned()])
             .check()

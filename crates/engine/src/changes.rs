@@ -21,6 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use photinus_contract::{ChangeEvent, Record, Sequence, Timestamp};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::connection::ConnectionChanges;
 use self::intake::{Committed, Intake, Told};
@@ -37,6 +38,8 @@ pub(crate) struct ChangeFeed {
     queue_max: usize,
     /// Connections may ask from any thread.
     runtime: Handle,
+    /// Ends also those who wait for a connection to be ready.
+    closing: CancellationToken,
 }
 
 #[derive(Default)]
@@ -57,6 +60,7 @@ impl ChangeFeed {
             clock,
             queue_max,
             runtime: Handle::current(),
+            closing: CancellationToken::new(),
         }
     }
 
@@ -92,6 +96,8 @@ impl ChangeFeed {
         while let Some(taken) = self.intake.take().await {
             for (number, told, at) in taken.told {
                 self.for_each_queue(|queue| queue.push(number, &told, at));
+                // Very many may listen to very much.
+                tokio::task::consume_budget().await;
             }
             for (namespace, lost) in taken.lost {
                 self.for_each_queue(|queue| queue.lose(&namespace, lost));
@@ -109,6 +115,7 @@ impl ChangeFeed {
         listeners.closed = true;
         listeners.queues.values().for_each(|queue| queue.close());
         self.intake.close();
+        self.closing.cancel();
     }
 
     fn add(self: &Arc<Self>, scope: Scope) -> Listening {

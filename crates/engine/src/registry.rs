@@ -246,7 +246,7 @@ impl Registry {
         let connected = state.connected(transport, connection)?;
         let down = connected.is_down();
         let changes = connected.changes.get_or_insert_with(|| begin(down));
-        changes.widen(namespace, filter);
+        changes.widen(namespace, &filter);
         Ok(())
     }
 

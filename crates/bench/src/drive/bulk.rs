@@ -20,15 +20,36 @@ struct Line {
     error: Option<String>,
 }
 
-/// Posts that many lines in one request, and reads the answers while it sends. Returns the sequences as well.
+/// The body of a request, made before the clock starts.
+pub struct Lines {
+    count: usize,
+    pieces: Vec<Bytes>,
+}
+
+/// That many lines with these tags.
+pub fn lines(count: usize, tag: impl Fn(usize) -> usize) -> Lines {
+    Lines {
+        count,
+        pieces: pieces(count, tag),
+    }
+}
+
+/// Posts that many lines in one request, see [`post_lines`].
 pub async fn post(
     connection: Http,
     path: &str,
-    lines: usize,
+    count: usize,
     tag: impl Fn(usize) -> usize,
 ) -> Result<(Done, Vec<u64>)> {
-    // Made before the clock starts.
-    let pieces = pieces(lines, tag);
+    post_lines(connection, path, lines(count, tag)).await
+}
+
+/// Posts lines in one request, and reads the answers while it sends. Returns the sequences as well.
+pub async fn post_lines(connection: Http, path: &str, lines: Lines) -> Result<(Done, Vec<u64>)> {
+    let Lines {
+        count: lines,
+        pieces,
+    } = lines;
     let start = now();
     let (status, mut answer) = connection.stream(path, stream::iter(pieces)).await?;
     let mut sequences: Vec<u64> = Vec::with_capacity(lines);

@@ -27,6 +27,8 @@ pub struct Plan {
     pub window: usize,
     /// Whether events come in batches of a window.
     pub batch: bool,
+    /// Whether acknowledgements name the subscription, as they have to where a socket has several.
+    pub named: bool,
 }
 
 /// What was done.
@@ -156,9 +158,9 @@ impl<'a> Inbox<'a> {
         let seen = scan::event(frame).with_context(|| format!("not an event: {frame}"))?;
         self.order(seen.subscription)?.came(seen.sequence)?;
         let id = seen.id;
-        let ack = match self.plan.subscriptions {
-            1 => format!(r#"{{"type":"ack","id":"{id}"}}"#),
-            _ => format!(
+        let ack = match self.plan.named {
+            false => format!(r#"{{"type":"ack","id":"{id}"}}"#),
+            true => format!(
                 r#"{{"type":"ack","id":"{id}","subscription":{{"id":"{}"}}}}"#,
                 seen.subscription
             ),

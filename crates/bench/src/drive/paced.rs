@@ -149,7 +149,7 @@ fn receive(sockets: &mut Vec<Socket>) -> Receiving {
                     frame = socket.wait() => Some(frame?),
                     _ = stopped.changed() => return Ok(socket),
                 };
-                let at = now();
+                let mut at = now();
                 while let Some(frame) = next {
                     let seen =
                         scan::event(&frame).with_context(|| format!("not an event: {frame}"))?;
@@ -161,6 +161,7 @@ fn receive(sockets: &mut Vec<Socket>) -> Receiving {
                     socket.feed(ack).await?;
                     sender.send((tag, at)).await?;
                     next = socket.ready()?;
+                    at = now();
                 }
                 socket.flush().await?;
             }

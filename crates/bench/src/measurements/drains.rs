@@ -44,6 +44,7 @@ impl Drain {
             expected,
             window: self.window(),
             batch: self.batch,
+            named: false,
         }
     }
 }

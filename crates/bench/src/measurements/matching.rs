@@ -108,6 +108,7 @@ impl Measurement for Matching {
                 0 => (product.http().await?, BULK_PATH),
                 _ => (bare.http().await?, bare::RELAY_BULK_PATH),
             };
+            let lines = bulk::lines(events, tag);
             let before = process.cpu()?;
             let start = now();
             let mut receiving = JoinSet::new();
@@ -118,7 +119,7 @@ impl Measurement for Matching {
                     .count();
                 receiving.spawn(receive(socket, number, awaited));
             }
-            bulk::post(connection, path, events, tag).await?;
+            bulk::post_lines(connection, path, lines).await?;
             let mut sockets: [Option<Socket>; SOCKETS] = Default::default();
             while let Some(received) = receiving.join_next().await {
                 let (socket, number) = received.context("a client has panicked")??;

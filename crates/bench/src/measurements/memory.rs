@@ -49,6 +49,7 @@ impl Memory {
             expected: sequences.into(),
             window: READ_AHEAD + 1,
             batch: false,
+            named: false,
         };
         let (_, sockets) = drain(vec![socket], &plan, || ()).await?;
         drop(sockets);
@@ -79,6 +80,7 @@ impl Memory {
             expected: (1..=events as u64).collect(),
             window: order.window,
             batch: false,
+            named: false,
         };
         let (_, sockets) = drain(vec![socket], &plan, || ()).await?;
         drop(sockets);

@@ -148,6 +148,7 @@ impl Stored {
             expected: (1..=(plan.expected.len() * plan.subscriptions) as u64).collect(),
             window: plan.window * plan.subscriptions,
             batch: plan.batch,
+            named: plan.named,
         };
         let order = PushOrder {
             events: plan.expected.len(),

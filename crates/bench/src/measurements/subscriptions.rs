@@ -48,6 +48,7 @@ impl Subscriptions {
             expected,
             window: READ_AHEAD + 1,
             batch: false,
+            named: self.count > self.sockets,
         }
     }
 }

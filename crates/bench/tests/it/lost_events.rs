@@ -41,6 +41,7 @@ fn drained(pushed: &'static [u64]) -> Result<usize, String> {
             expected: Arc::new([1, 2, 3, 4]),
             window: 1,
             batch: false,
+            named: false,
         };
         let client = async {
             let socket = Socket::open(address, "/").await.unwrap();

@@ -50,12 +50,17 @@ impl ConnectionChanges {
             queue: listening.queue.clone(),
             gate: opened,
         };
-        tasks.spawn_on(telling.run(), &feed.runtime);
+        let closing = feed.closing.clone();
+        let telling = async move {
+            // A transport that did not stop may have left it busy or down.
+            closing.run_until_cancelled(telling.run()).await;
+        };
+        tasks.spawn_on(telling, &feed.runtime);
         Self { listening, gate }
     }
 
     /// Tells it the changes of one more namespace, or others of the same.
-    pub(crate) fn widen(&self, namespace: Namespace, filter: ChangeFilter) {
+    pub(crate) fn widen(&self, namespace: Namespace, filter: &ChangeFilter) {
         self.listening.queue.widen(namespace, filter);
     }
 

@@ -6,21 +6,48 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use photinus_contract::change::COLLECTIONS;
 use photinus_contract::{ChangeEvent, ChangeFilter, ChangeKind, Namespace, Timestamp};
 use tokio::sync::Notify;
 
 use super::intake::{Committed, Lost, Told};
 
-/// Most filters that are kept apart for a namespace. With one more, all changes of the namespace are told.
-const FILTERS_MAX: usize = 64;
-
 /// Whose changes a listener hears, and which.
 pub(super) enum Scope {
     /// All. The listener filters.
     All,
-    /// Those of these namespaces that one of the filters asks for. Only changes of these namespaces count as
-    /// dropped.
-    Namespaces(BTreeMap<Namespace, Vec<ChangeFilter>>),
+    /// Those of these namespaces that were asked for. Only changes of these namespaces count as dropped.
+    Namespaces(BTreeMap<Namespace, Asked>),
+}
+
+/// What was asked for, however often: a bit for each kind of change of each collection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asked(u128);
+
+const _: () = assert!(COLLECTIONS.len() * ChangeKind::ALL.len() <= u128::BITS as usize);
+
+impl Asked {
+    fn add(&mut self, filter: &ChangeFilter) {
+        for collection in COLLECTIONS {
+            for kind in ChangeKind::ALL {
+                if filter.asks(collection, kind) {
+                    self.0 |= Self::bit(collection, kind);
+                }
+            }
+        }
+    }
+
+    fn has(self, change: &ChangeEvent) -> bool {
+        self.0 & Self::bit(change.collection, change.kind) != 0
+    }
+
+    fn bit(collection: &str, kind: ChangeKind) -> u128 {
+        let collection = COLLECTIONS.iter().position(|it| *it == collection);
+        let kind = ChangeKind::ALL.iter().position(|it| *it == kind);
+        collection.zip(kind).map_or(0, |(collection, kind)| {
+            1 << (collection * ChangeKind::ALL.len() + kind)
+        })
+    }
 }
 
 /// The queue of one listener.
@@ -43,7 +70,8 @@ struct State {
 }
 
 enum Waiting {
-    Change(ChangeEvent),
+    /// Boxed: the others are small, and there are many of them.
+    Change(Box<ChangeEvent>),
     /// From a part of a record on, so many.
     Committed {
         committed: Arc<Committed>,
@@ -87,7 +115,7 @@ impl Queue {
             }
             state.changes += taken;
             state.waiting.push_back(match told {
-                Told::Change(change) => Waiting::Change(change.clone()),
+                Told::Change(change) => Waiting::Change(Box::new(change.clone())),
                 Told::Committed(committed) => Waiting::Committed {
                     committed: match taken == changes {
                         true => committed.clone(),
@@ -135,17 +163,9 @@ impl Queue {
     }
 
     /// Asks for more changes.
-    pub(super) fn widen(&self, namespace: Namespace, filter: ChangeFilter) {
+    pub(super) fn widen(&self, namespace: Namespace, filter: &ChangeFilter) {
         if let Scope::Namespaces(namespaces) = &mut self.lock().scope {
-            let filters = namespaces.entry(namespace).or_default();
-            if filters.contains(&filter) {
-                return;
-            }
-            if filters.len() >= FILTERS_MAX {
-                *filters = vec![ChangeFilter::default()];
-            } else {
-                filters.push(filter);
-            }
+            namespaces.entry(namespace).or_default().add(filter);
         }
     }
 
@@ -204,9 +224,9 @@ impl State {
 
     fn wants(&self, change: &ChangeEvent) -> bool {
         match (&self.scope, &change.namespace) {
-            (Scope::Namespaces(known), Some(namespace)) => known
-                .get(namespace)
-                .is_some_and(|filters| filters.iter().any(|filter| filter.matches(change))),
+            (Scope::Namespaces(known), Some(namespace)) => {
+                known.get(namespace).is_some_and(|asked| asked.has(change))
+            }
             _ => true,
         }
     }
@@ -234,7 +254,7 @@ impl State {
                 change
             }
             Some(_) => match self.waiting.pop_front()? {
-                Waiting::Change(change) => change,
+                Waiting::Change(change) => *change,
                 Waiting::Dropped(lost) => return Some(dropped(lost)),
                 Waiting::Committed { .. } => return None,
             },

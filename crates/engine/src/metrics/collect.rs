@@ -183,8 +183,11 @@ impl Core {
         let Ok(Some(record)) = self.store.offset(id).await else {
             return;
         };
+        // What was parked since the start is counted already, and is in the store as well.
+        let counted = metrics.parked.load(Ordering::Relaxed);
         let parked = self.store.parked(id, Sequence::OLDEST, PARKED_MAX).await;
-        metrics.learnt(record.offset, parked.map_or(0, |entries| entries.len()));
+        let stored = parked.map_or(0, |entries| entries.len() as u64);
+        metrics.learnt(record.offset, stored.saturating_sub(counted));
     }
 
     fn collect_commits(&self, sink: &mut dyn Sink) {

@@ -208,12 +208,13 @@ impl SubscriptionMetrics {
         self.attempts.store(now.failures, Ordering::Relaxed);
     }
 
-    /// What the store says of it, where nobody serves it: the position, and how many entries are parked.
-    pub(crate) fn learnt(&self, offset: Sequence, parked: usize) {
+    /// What the store says of it, where nobody serves it: the position, and how many entries are parked that were not
+    /// counted.
+    pub(crate) fn learnt(&self, offset: Sequence, parked: u64) {
         let to = offset.0;
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
         let _ = self.offset.compare_exchange(UNKNOWN, to, set, get);
-        self.parked.fetch_add(parked as u64, Ordering::Relaxed);
+        self.parked.fetch_add(parked, Ordering::Relaxed);
     }
 
     /// The position, as far as it is known.

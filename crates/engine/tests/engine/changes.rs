@@ -354,6 +354,59 @@ async fn a_connection_that_is_busy_or_down_is_told_later_and_how_much_was_droppe
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_no_connection_that_is_busy_or_down() {
+    let bench = Bench::new().await;
+    let (busy, down) = (ConnectionId::new("busy"), ConnectionId::new("down"));
+    for connection in [&busy, &down] {
+        let asked = filter(json!({}));
+        bench
+            .callbacks
+            .change_events(connection, "default", asked)
+            .unwrap();
+    }
+    let state = ConnectionState::Down {
+        reason: "it broke".to_owned(),
+    };
+    bench.callbacks.connection_state(&down, Scope::All, state);
+    bench
+        .transport
+        .answer_changes([HandOver::Busy(Wait::Connection)]);
+    bench.publish(["one"]).await;
+    bench.assert_quiet().await;
+    // The transport has closed neither.
+    let patience = Duration::from_secs(600);
+    let stopped = tokio::time::timeout(patience, bench.engine.shutdown()).await;
+    stopped.expect("it does not stop").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_often_a_connection_asks_it_is_told_what_it_asked_for() {
+    let bench = Bench::new().await;
+    let connection = ConnectionId::new("c");
+    for collection in photinus_contract::change::COLLECTIONS {
+        for types in [
+            &["created"][..],
+            &["updated"],
+            &["deleted"],
+            &["created", "deleted"],
+        ] {
+            let asked = json!({"collections": [collection], "types": types});
+            if collection != "events" {
+                bench
+                    .callbacks
+                    .change_events(&connection, "default", filter(asked))
+                    .unwrap();
+            }
+        }
+    }
+    bench.publish(["one"]).await;
+    for collection in ["data", "messages"] {
+        assert_eq!(told(&bench).await.1["collection"], collection);
+    }
+    bench.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_connection_failed_to_take_counts_as_dropped() {
     let bench = Bench::new().await;
     let connection = ConnectionId::new("c");
