@@ -30,6 +30,7 @@ const PAGE_ITEMS_MAX: usize = 1000;
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
+    server: String,
     namespace: String,
     timeout: Duration,
 }
@@ -62,6 +63,7 @@ impl Client {
         })?;
         Ok(Self {
             http,
+            server: shown(&target.url),
             base: target.url.clone(),
             namespace: target.namespace.clone(),
             timeout: target.timeout,
@@ -72,9 +74,9 @@ impl Client {
         &self.namespace
     }
 
-    /// The server, as people write it.
+    /// The server, as people write it, without the name and the password that are for it alone.
     pub(crate) fn server(&self) -> &str {
-        self.base.as_str().trim_end_matches('/')
+        &self.server
     }
 
     /// `/api/v1/…`
@@ -262,7 +264,9 @@ impl Answer {
     /// The body, understood.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         serde_json::from_str(&self.body).map_err(|error| {
-            Failure::failed(format!("the server's answer is not understood: {error}"))
+            Failure::failed(format!(
+                "the server's answer is not understood: {error}; is it Photinus that answers? See --url and PHOTINUS_URL"
+            ))
         })
     }
 }
@@ -284,6 +288,15 @@ pub(crate) fn hint(error: &str) -> Option<&'static str> {
     HINTS
         .iter()
         .find_map(|(code, hint)| error.contains(code).then_some(*hint))
+}
+
+/// An address without what is secret in it.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Neither fails where there is a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.as_str().trim_end_matches('/').to_owned()
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -345,6 +358,13 @@ mod tests {
             client("http://h").scoped(&["messages", "a/b"]).as_str(),
             "http://h/api/v1/namespaces/a%20b%2F%C3%A4/messages/a%2Fb"
         );
+    }
+
+    #[test]
+    fn a_password_is_used_and_not_said() {
+        let client = client("https://me:secret@h/p/");
+        assert_eq!(client.server(), "https://h/p");
+        assert!(client.global(&["x"]).as_str().contains("me:secret@"));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::shown::plain_lines;
+
 /// Why a command ended early.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -44,7 +46,8 @@ impl Failure {
             Failure::ReaderGone => return ExitCode::SUCCESS,
             Failure::Signal(status) => return ExitCode::from(status),
         };
-        let _ = writeln!(io::stderr(), "photinus: {text}");
+        // It may repeat what the server said.
+        let _ = writeln!(io::stderr(), "photinus: {}", plain_lines(&text));
         ExitCode::from(status)
     }
 }

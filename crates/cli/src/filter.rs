@@ -3,6 +3,8 @@
 use clap::Args;
 use serde_json::{Map, Value};
 
+use crate::target::duration;
+
 /// Regular expressions that an event must match, all of them.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Filter (regular expressions; all must match)")]
@@ -127,10 +129,10 @@ pub(crate) struct DeliveryArguments {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     pub(crate) batch: Option<bool>,
     /// How long a batch waits to fill, such as 100ms
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) batch_timeout: Option<String>,
     /// An event that is not acknowledged within this time comes again, such as 30s
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) ack_timeout: Option<String>,
 }
 
@@ -180,6 +182,15 @@ fn put(options: &mut Map<String, Value>, key: &str, value: Option<Value>) {
             options.insert(key.to_owned(), value);
         }
     }
+}
+
+/// A time as everywhere on the command line; the server takes a bare number for milliseconds. An empty text takes it away.
+fn time(text: &str) -> Result<String, String> {
+    if !text.is_empty() {
+        duration(text)?;
+    }
+    let is_bare = text.parse::<u32>().is_ok();
+    Ok(format!("{text}{}", if is_bare { "s" } else { "" }))
 }
 
 fn first_event(text: &str) -> Result<String, String> {
@@ -253,6 +264,17 @@ mod tests {
             Value::from(options),
             json!({"readAhead": 5, "url": "x", "batch": true})
         );
+    }
+
+    #[test]
+    fn a_bare_number_is_seconds_for_every_time() {
+        for (text, expected) in [("30", "30s"), ("100ms", "100ms"), ("", "")] {
+            let words = ["--ack-timeout", text, "--batch-timeout", text];
+            let delivery = line(&words).delivery;
+            assert_eq!(delivery.ack_timeout.as_deref(), Some(expected));
+            assert_eq!(delivery.batch_timeout.as_deref(), Some(expected));
+        }
+        assert!(Line::try_parse_from(["x", "--ack-timeout", "soon"]).is_err());
     }
 
     #[test]

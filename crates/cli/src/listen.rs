@@ -55,14 +55,14 @@ pub struct Listen {
     /// Ends after this many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Runs a command (with `sh -c`) for each event, with the event as JSON on its standard input; status 0
-    /// acknowledges the event, any other has it delivered again
-    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["no_ack", "with_data"])]
+    /// Runs a command (with `sh -c`) for each event, with the event and its "values" as JSON on its standard input;
+    /// status 0 acknowledges the event, any other has it delivered again
+    #[arg(long, value_name = "COMMAND", conflicts_with = "no_ack")]
     exec: Option<String>,
     /// Acknowledges nothing: at most read-ahead + 1 events are shown, and they come again
     #[arg(long)]
     no_ack: bool,
-    /// Fetches the values of each message, and shows them; with --json as "values" [default: only without --json]
+    /// Fetches the values of each message, and shows them; with --json and --exec as "values" [default: only without --json]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "true|false")]
     with_data: Option<bool>,
     #[command(flatten)]
@@ -83,7 +83,7 @@ impl Listen {
         };
         let session = Session {
             json: self.target.json,
-            with_data: self.with_data.unwrap_or(!self.target.json) && self.exec.is_none(),
+            with_data: self.with_data.unwrap_or(!self.target.json),
             acks: !self.no_ack,
             count: self.count,
             exec: self.exec,

@@ -3,6 +3,7 @@
 //! By a request like any other, which the server turns into a WebSocket: so TLS, proxies and the path before
 //! `/api` are the client's business, and there is one way to the server and not two.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -11,6 +12,7 @@ use reqwest::header::{
 };
 use reqwest::{Method, StatusCode, Upgraded};
 use serde_json::Value;
+use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -24,6 +26,8 @@ use crate::failure::Failure;
 const FRAME_BYTES_MAX: usize = 256 << 20;
 /// How often it is tried whether the other end is still there.
 const PING_EVERY: Duration = Duration::from_secs(30);
+/// So many bytes of frames may wait for whoever does something else meanwhile. The read-ahead bounds them, too.
+const WAITING_BYTES_MAX: usize = 64 << 20;
 /// How long the end of a connection may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -32,6 +36,11 @@ pub(crate) struct Socket {
     stream: WebSocketStream<Upgraded>,
     ping: tokio::time::Interval,
     answered: bool,
+    /// Frames that came meanwhile, and how many bytes they have.
+    waiting: VecDeque<Utf8Bytes>,
+    waiting_bytes: usize,
+    /// How the connection ended meanwhile.
+    lost: Option<String>,
 }
 
 /// Why there is no connection.
@@ -97,10 +106,16 @@ impl Socket {
             .max_frame_size(Some(FRAME_BYTES_MAX));
         let stream = WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await;
         let begin = tokio::time::Instant::now() + PING_EVERY;
+        let mut ping = tokio::time::interval_at(begin, PING_EVERY);
+        // Pings that were due while nobody read must not follow upon each other: nobody could answer in between.
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
             stream,
-            ping: tokio::time::interval_at(begin, PING_EVERY),
+            ping,
             answered: true,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            lost: None,
         })
     }
 
@@ -118,6 +133,37 @@ impl Socket {
 
     /// The next frame of text. The error says how the connection ended. May be dropped and called again.
     pub(crate) async fn next(&mut self) -> Result<Utf8Bytes, String> {
+        if let Some(text) = self.waiting.pop_front() {
+            self.waiting_bytes -= text.len();
+            return Ok(text);
+        }
+        match self.lost.take() {
+            Some(reason) => Err(reason),
+            None => self.receive().await,
+        }
+    }
+
+    /// Does something else, which may take long, and keeps the connection alive: pings are sent and answered, and
+    /// frames wait for [`Socket::next`].
+    pub(crate) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let has_room = self.lost.is_none() && self.waiting_bytes < WAITING_BYTES_MAX;
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                received = self.receive(), if has_room => match received {
+                    Ok(text) => {
+                        self.waiting_bytes += text.len();
+                        self.waiting.push_back(text);
+                    }
+                    Err(reason) => self.lost = Some(reason),
+                },
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> Result<Utf8Bytes, String> {
         loop {
             tokio::select! {
                 message = self.stream.next() => {

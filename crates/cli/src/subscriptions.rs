@@ -97,6 +97,26 @@ struct Shape {
 }
 
 impl Shape {
+    /// An update that changes nothing would have what is in flight delivered again for nothing.
+    fn check_update(&self) -> Result<(), Failure> {
+        if self.delivery.first_event.is_some() {
+            return Err(Failure::usage(
+                "--first-event is for a new subscription: one that is there goes on from its offset",
+            ));
+        }
+        let is_given = self.transport.is_some()
+            || self.filter.is_given()
+            || !self.delivery.given().is_empty()
+            || self.with_data.is_some()
+            || !self.options.is_empty();
+        if is_given {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            "nothing to change: say what is to be different",
+        ))
+    }
+
     fn change(&self, subscription: &mut Map<String, Value>) {
         if let Some(transport) = &self.transport {
             subscription.insert("transport".into(), transport.as_str().into());
@@ -151,6 +171,7 @@ impl SubscriptionCommand {
             }
             Action::Show { name } => show::run(&client, &name, json, &mut out).await,
             Action::Update { name, shape } => {
+                shape.check_update()?;
                 let mut body: Map<String, Value> = read(&find_raw(&client, &name).await?)?;
                 shape.change(&mut body);
                 let body = Value::Object(body).to_string();

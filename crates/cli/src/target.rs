@@ -20,6 +20,7 @@ pub(crate) struct Target {
         hide_env_values = true,
         value_name = "NAME",
         default_value = "default",
+        value_parser = namespace,
         global = true
     )]
     pub(crate) namespace: String,
@@ -29,6 +30,14 @@ pub(crate) struct Target {
     /// Prints JSON, one object a line, instead of text for people
     #[arg(long, global = true)]
     pub(crate) json: bool,
+}
+
+/// A part of a path that has none of these would be another path.
+fn namespace(text: &str) -> Result<String, String> {
+    match text {
+        "" | "." | ".." => Err("expected the name of a namespace, such as default".to_owned()),
+        name => Ok(name.to_owned()),
+    }
 }
 
 fn server_url(text: &str) -> Result<Url, String> {

@@ -85,7 +85,9 @@ pub(crate) fn start(config: &LogConfig) {
         // Nobody may be reading any more, which must not matter.
         .log_internal_errors(false);
     match config.format {
-        Format::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        // By itself it has colours unless NO_COLOR says otherwise.
+        Format::Text if std::io::stderr().is_terminal() => log.init(),
+        Format::Text => log.with_ansi(false).init(),
         Format::Json => log.json().flatten_event(true).init(),
     }
 }

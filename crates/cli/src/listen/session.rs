@@ -106,7 +106,8 @@ impl Session {
             match served {
                 Ok(Ended::Lost(reason)) => {
                     warn(&format!(
-                        "connection lost ({reason}); trying again until it is back"
+                        "connection lost ({}); trying again until it is back",
+                        plain(&reason)
                     ));
                     place.awaited = None;
                     if let (Start::Ephemeral { options, .. }, Some(last)) = (&mut start, place.last)
@@ -172,17 +173,23 @@ impl Session {
                 failure = interrupt.next() => return Err(failure),
                 Some(unit) = pending.next(), if !pending.is_empty() => {
                     let mut units = vec![unit];
-                    while !self.is_enough(place, &units)
+                    // What a command has done is acknowledged before the next one begins.
+                    while self.exec.is_none()
+                        && !self.is_enough(place, &units)
                         && let Some(Some(unit)) = pending.next().now_or_never()
                     {
                         units.push(unit);
                     }
                     let done = tokio::select! {
                         biased;
-                        done = self.show(units, place, out) => done?,
+                        done = socket.meanwhile(self.show(units, place, out)) => done?,
                         failure = interrupt.next() => return Err(failure),
                     };
                     let (answers, ended) = done;
+                    if place.awaited.is_some() {
+                        // They come again after it.
+                        pending = FuturesOrdered::new();
+                    }
                     if self.acks
                         && let Err(reason) = socket.send(&answers).await
                     {
@@ -254,19 +261,18 @@ impl Session {
         events: Vec<Event>,
     ) -> Result<Unit, Failure> {
         let mut lines = Vec::new();
-        if self.exec.is_none() {
-            let paint = Out::new().paint();
-            for event in &events {
-                let values = match self.with_data {
-                    true => values::values(&self.client, event).await?,
-                    false => None,
-                };
-                lines.push(match (self.json, values) {
-                    (true, None) => event.json.clone(),
-                    (true, Some(values)) => event.with_values(&values),
-                    (false, values) => render::line(event, values.as_deref(), paint),
-                });
-            }
+        let paint = Out::new().paint();
+        let is_json = self.json || self.exec.is_some();
+        for event in &events {
+            let values = match self.with_data {
+                true => values::values(&self.client, event).await?,
+                false => None,
+            };
+            lines.push(match (is_json, values) {
+                (true, None) => event.json.clone(),
+                (true, Some(values)) => event.with_values(&values),
+                (false, values) => render::line(event, values.as_deref(), paint),
+            });
         }
         Ok(Unit {
             batch,
@@ -301,9 +307,6 @@ impl Session {
                 }
                 Err(failure) => return Err(failure),
             };
-            for line in &unit.lines {
-                out.line(line).await?;
-            }
             if let Some(command) = &self.exec {
                 if place.awaited.is_some() {
                     continue;
@@ -311,6 +314,10 @@ impl Session {
                 if let Some(nack) = self.executed(command, &unit, place).await? {
                     answers.push(nack);
                     continue;
+                }
+            } else {
+                for line in &unit.lines {
+                    out.line(line).await?;
                 }
             }
             place.events += unit.events.len() as u64;
@@ -338,8 +345,8 @@ impl Session {
         unit: &Unit,
         place: &mut Place,
     ) -> Result<Option<Value>, Failure> {
-        for (index, event) in unit.events.iter().enumerate() {
-            let Err(reason) = exec::run(command, &event.json).await? else {
+        for (index, (event, line)) in unit.events.iter().zip(&unit.lines).enumerate() {
+            let Err(reason) = exec::run(command, line).await? else {
                 continue;
             };
             warn(&format!(

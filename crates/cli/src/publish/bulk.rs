@@ -13,6 +13,7 @@ mod upload;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -110,7 +111,16 @@ impl Bulk {
 
     pub(super) async fn run(self, file: &Path, interrupt: &mut Interrupt) -> Result<(), Failure> {
         let mut lines = Lines::open(file).await?;
-        let report = RefCell::new(Report::new(self.errors.as_deref(), lines.length)?);
+        if let Some(errors) = &self.errors
+            && is_same(file, errors)
+        {
+            return Err(Failure::usage(
+                "--errors names the file of the lines, which would be lost: name another one",
+            ));
+        }
+        let goes_on = self.from_line > 1;
+        let report = Report::new(self.errors.as_deref(), goes_on, lines.length)?;
+        let report = RefCell::new(report);
         let queue = RefCell::new(Queue::default());
         let mut out = Out::new();
         let ended = tokio::select! {
@@ -122,14 +132,17 @@ impl Bulk {
         let is_begun = report.answered() > 0 || queue.last_open().is_some();
         match ended {
             Ok(()) => report.end(None),
-            Err(failure @ (Failure::Failed(_) | Failure::Signal(_))) if is_begun => {
-                if let Failure::Failed(reason) = &failure {
-                    report.aside(&format!("photinus: {reason}"));
+            Err(failure) if is_begun => {
+                match &failure {
+                    Failure::Failed(reason) => report.aside(&format!("photinus: {reason}")),
+                    // Unlike one who only looks, this one has left something undone.
+                    Failure::ReaderGone => report.aside("photinus: nobody reads standard output"),
+                    _ => {}
                 }
                 let _ = report.end(Some(&how_to_go_on(&queue, &lines)));
                 Err(match failure {
-                    Failure::Failed(_) => Failure::Said,
-                    signal => signal,
+                    signal @ Failure::Signal(_) => signal,
+                    _ => Failure::Said,
                 })
             }
             Err(failure) => Err(failure),
@@ -204,6 +217,11 @@ impl Bulk {
         }
         Ok(None)
     }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((file(one), file(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// What is known, and from which line to go on.

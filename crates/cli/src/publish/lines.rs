@@ -125,7 +125,13 @@ impl Lines {
                     return None;
                 }
             };
-            let text = text(&unread[..length]);
+            let line = &unread[..length];
+            let line = match self.number {
+                // What Windows puts before a text is no part of it.
+                0 => line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line),
+                _ => line,
+            };
+            let text = text(line);
             self.take(after);
             if std::mem::take(&mut self.skipping) {
                 continue;
@@ -203,6 +209,7 @@ mod tests {
             ("a\n", &[(1, "a")]),
             ("a\r\n\r\n \t\nb c \n\n", &[(1, "a"), (4, "b c ")]),
             ("ä\n世界", &[(1, "ä"), (2, "世界")]),
+            ("\u{feff}a\r\n\u{feff}b\r\n", &[(1, "a"), (2, "\u{feff}b")]),
         ] {
             for piece in 1..=input.len().max(1) {
                 let found = all(input.as_bytes(), piece).await;

@@ -1,6 +1,6 @@
 //! What became of the lines?
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::progress::{Progress, per_second};
 use crate::failure::Failure;
 use crate::notes::{note, warn};
-use crate::shown::{number, plain};
+use crate::shown::{number, plain, plain_lines};
 
 /// So many refused lines are named on standard error; all of them are in the file of `--errors`.
 const REFUSALS_SHOWN_MAX: u64 = 10;
@@ -27,9 +27,19 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(errors: Option<&Path>, length: Option<u64>) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        errors: Option<&Path>,
+        goes_on: bool,
+        length: Option<u64>,
+    ) -> Result<Self, Failure> {
         let create = |path: &Path| {
-            let file = File::create(path).map_err(|error| {
+            let mut options = OpenOptions::new();
+            // Whoever goes on keeps what was refused before.
+            match goes_on {
+                true => options.append(true),
+                false => options.write(true).truncate(true),
+            };
+            let file = options.create(true).open(path).map_err(|error| {
                 Failure::failed(format!("cannot write {}: {error}", path.display()))
             })?;
             Ok(BufWriter::new(file))
@@ -84,7 +94,7 @@ impl Report {
 
     /// Says something in between.
     pub(crate) fn aside(&self, text: &str) {
-        self.progress.aside(|| warn(text));
+        self.progress.aside(|| warn(&plain_lines(text)));
     }
 
     /// For how many lines it is known what became of them.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use photinus_e2e::{DataDirectory, Server, Shell, free_port, wait_until};
+use photinus_e2e::{DataDirectory, Launch, Server, Shell, free_port, wait_until};
 use serde_json::Value;
 
 fn offset(shell: &Shell, name: &str) -> i64 {
@@ -308,4 +308,40 @@ fn a_command_is_run_for_each_event_and_again_when_it_fails() {
             offset(&shell, name) == 5
         });
     }
+}
+
+#[test]
+fn what_a_command_has_done_is_acknowledged_before_the_next_begins_and_the_connection_stays() {
+    // Three times as long as the server waits for an answer to a ping.
+    let pinging = "[transports.websockets]\nping_interval = \"500ms\"\n";
+    let launch = Launch::default().configuration(pinging);
+    let server = Server::start_as(DataDirectory::new(), "127.0.0.1:0", launch);
+    let shell = Shell::new(server.address());
+    for number in 1..=3 {
+        server.rest().broadcast(&format!("t{number}"), "tag");
+    }
+    let words = [
+        "listen",
+        "app",
+        "--create",
+        "--first-event",
+        "oldest",
+        "--exec",
+        "sleep 1.5; echo done",
+    ];
+    let listener = shell
+        .clone()
+        .variable("PATH", "/usr/bin:/bin")
+        .start(&words);
+    assert_eq!(listener.line(), "done");
+    wait_until("the first to be acknowledged while the second runs", || {
+        offset(&shell, "app") == 1
+    });
+    assert_eq!(listener.line(), "done");
+    listener.interrupt();
+    let ended = listener.end();
+    assert!(!ended.stderr.contains("lost"), "{ended:?}");
+    wait_until("the second to be acknowledged", || {
+        offset(&shell, "app") == 2
+    });
 }

@@ -1,6 +1,6 @@
 //! What does `photinus config` do?
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -65,9 +65,12 @@ fn load(arguments: Arguments) -> Result<Configuration, ExitCode> {
     Ok(configuration)
 }
 
-/// Who has stopped reading has seen enough.
 fn print(text: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    ExitCode::SUCCESS
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who has stopped reading has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => complain(1, &format!("cannot write to standard output: {error}")),
+    }
 }

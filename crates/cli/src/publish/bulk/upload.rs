@@ -286,7 +286,7 @@ impl Upload<'_> {
         Ok(lost)
     }
 
-    /// Another status than 200: nothing was taken.
+    /// Another status than 200: nothing was taken, unless it is a proxy that does not know what became of it.
     async fn refused(&self, response: Response) -> Result<Option<Lost>, Failure> {
         let status = response.status();
         let answer = timeout(self.client.timeout(), self.client.read(response)).await;
@@ -295,12 +295,14 @@ impl Upload<'_> {
             Ok(Err(failure)) => failure,
             Ok(Ok(answer)) => Failure::Failed(answer.error()),
         };
-        if status != StatusCode::SERVICE_UNAVAILABLE {
-            return Err(failure);
-        }
+        let nothing_taken = match status {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => true,
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => false,
+            _ => return Err(failure),
+        };
         Ok(Some(Lost {
             failure,
-            nothing_taken: true,
+            nothing_taken,
             no_connection: false,
         }))
     }
@@ -316,7 +318,9 @@ impl Upload<'_> {
             if let Ok(done) = timeout(self.client.timeout(), &mut what).await {
                 return Some(done);
             }
-            let is_owed = !self.queue.borrow().sent.is_empty();
+            // What was refused here waits for its turn, and not for the server.
+            let is_owed = |sent: &Sent| sent.refused.is_none();
+            let is_owed = self.queue.borrow().sent.iter().any(is_owed);
             if is_owed && (sides.is_sent.get() || sides.pieces.get() == before) {
                 return None;
             }
