@@ -29,8 +29,8 @@ use crate::params::InNamespace;
 
 /// The codec's buffer for what it reads.
 const READ_BUFFER_BYTES: usize = 32 << 10;
-/// Most bytes that the codec keeps of what it writes. It is never more than a flush and some pongs.
-const WRITE_BUFFER_BYTES_MAX: usize = 4 << 20;
+/// Most bytes that the codec keeps of what it writes: a flush, an answer, and pongs that nobody takes.
+const WRITE_BUFFER_BYTES_MAX: usize = 4 * conversation::FLUSH_BYTES;
 
 /// GET publish
 pub(crate) async fn open(

@@ -39,8 +39,8 @@ impl Upgraded {
         self.1.clone()
     }
 
-    fn has_own_rule(&self) -> bool {
-        self.is_set() || self.1.load(Ordering::Relaxed)
+    fn is_patient(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
     }
 }
 
@@ -48,7 +48,14 @@ impl Upgraded {
 pub(crate) struct PatientStream {
     stream: Arc<TcpStream>,
     upgraded: Upgraded,
-    stalled: Option<Pin<Box<Sleep>>>,
+    stalled: Option<Stall>,
+}
+
+/// Nothing is taken since then.
+struct Stall {
+    over: Pin<Box<Sleep>>,
+    /// Another rule held as it began.
+    patient: bool,
 }
 
 impl PatientStream {
@@ -66,16 +73,22 @@ impl PatientStream {
         context: &mut Context<'_>,
         write: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if write.is_ready() || self.upgraded.has_own_rule() {
+        if write.is_ready() || self.upgraded.is_set() {
             self.stalled = None;
             return write;
         }
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL_MAX)));
-        match stalled.as_mut().poll(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+        // Nobody wakes us when the patience ends, so the time is watched meanwhile, too.
+        loop {
+            let patient = self.upgraded.is_patient();
+            let stall = self.stalled.get_or_insert_with(|| Stall {
+                over: Box::pin(tokio::time::sleep(STALL_MAX)),
+                patient,
+            });
+            ready!(stall.over.as_mut().poll(context));
+            if !stall.patient && !patient {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.stalled = None;
         }
     }
 }
@@ -212,12 +225,20 @@ mod tests {
         patient.store(true, Ordering::Relaxed);
         let mut server = PatientStream::new(Arc::new(server), upgraded);
         let piece = vec![0; 64 << 20];
-        let mut writing = Box::pin(server.write_all(&piece));
+        // In a task of its own, which nobody polls when the patience ends.
+        let mut writing =
+            tokio::task::JoinSet::from_iter([async move { server.write_all(&piece).await }]);
         tokio::time::pause();
-        let waited = tokio::time::timeout(STALL_MAX * 10, &mut writing).await;
-        assert!(waited.is_err());
+        tokio::time::sleep(STALL_MAX * 10).await;
+        assert!(writing.try_join_next().is_none());
         patient.store(false, Ordering::Relaxed);
-        assert_eq!(writing.await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let written = tokio::time::timeout(STALL_MAX * 3, writing.join_next()).await;
+        let error = written
+            .expect("it is given up")
+            .unwrap()
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]

@@ -146,6 +146,12 @@ impl Answers {
         self.wake();
     }
 
+    /// Whether the connection has taken all there is.
+    pub(crate) fn are_taken(&self) -> bool {
+        let state = self.lock();
+        state.ready.is_empty() && state.end.is_none()
+    }
+
     /// Resolves when something was answered or taken since the last time.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;

@@ -23,7 +23,7 @@ use photinus_engine::metrics::Source;
 use photinus_engine::{Chain, Handle, Pending, Prepared};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::answers::{Answers, LINES_IN_FLIGHT_MAX, Room};
@@ -39,8 +39,9 @@ const BATCH_LINES_MAX: usize = 128;
 const BATCH_BYTES: usize = 128 << 10;
 /// Most batches that are prepared at once, or wait for those before them.
 const BATCHES_MAX: usize = 8;
-/// How long a client that is too far behind may take no answer.
-const BEHIND_MAX: Duration = Duration::from_secs(1);
+/// How long a client that is too far behind may take no answer. The kernel tells of what a slow one takes only when
+/// it is a megabyte and more.
+const BEHIND_MAX: Duration = Duration::from_secs(5);
 /// For how long nothing may come of what is read for nothing, after the upload has ended.
 const DISCARD_IDLE_MAX: Duration = Duration::from_secs(2);
 /// How long that goes on while the server stops.
@@ -131,8 +132,30 @@ impl Upload {
                 self.discard(&mut body).await;
             }
         }
-        drop(patience);
         self.answers.close();
+        self.taken().await;
+        drop(patience);
+    }
+
+    /// Waits until the client has taken the answers: they take the place of an upload until then. Not for one that
+    /// takes nothing for too long, and not while the server stops.
+    async fn taken(&self) {
+        let idle_max = self.config.bulk_idle_max.value();
+        let begun = Instant::now();
+        let taken = async {
+            while !self.answers.are_taken() {
+                let last = begun.max(self.answers.taken_at());
+                let changed = timeout_at(last + idle_max, self.answers.changed()).await;
+                if changed.is_err() && self.answers.taken_at() <= last {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = taken => {}
+            () = self.answers.gone().cancelled() => {}
+            () = self.lasting.stop().cancelled() => {}
+        }
     }
 
     /// Reads what still comes, for nothing: a client that writes all before it reads anything has to get there.
@@ -196,7 +219,7 @@ impl Upload {
     /// More of the body, or nothing at its end.
     async fn more(&self, body: &mut Body) -> Result<Option<Bytes>, Ending> {
         let idle_max = self.config.bulk_idle_max.value();
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let mut frame = pin!(body.frame());
         loop {
             let last = begun.max(self.answers.taken_at());

@@ -11,9 +11,9 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use photinus_contract::{CodedError, Namespace};
 use photinus_engine::metrics::Source;
 use photinus_engine::{Handle, Pending};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -30,6 +30,8 @@ use crate::one_of_many;
 pub(crate) const FLUSH_BYTES: usize = 64 << 10;
 /// How long a client has to take the last frames and to close its side.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a client has to take its answers when the server stops.
+const STOPPING_MAX: Duration = Duration::from_secs(5);
 
 /// What goes on over one socket.
 pub(crate) struct Conversation {
@@ -84,9 +86,14 @@ impl Conversation {
                     // After a client's last word there is nothing to be said to it.
                     Ending::Gone(_) | Ending::Closed => ending,
                     // What was taken is answered before anything is said about the end.
-                    _ => match writer.as_mut().await {
-                        Ok(()) => ending,
-                        Err(gone) => gone,
+                    _ => tokio::select! {
+                        written = writer.as_mut() => match written {
+                            Ok(()) => ending,
+                            Err(gone) => gone,
+                        },
+                        () = self.stopped_for(STOPPING_MAX) => {
+                            Ending::Gone("its client took nothing while the server stopped")
+                        }
                     },
                 }
             }
@@ -117,12 +124,25 @@ impl Conversation {
                 sink.feed(Message::Close(Some(close))).await?;
             }
             sink.flush().await?;
-            // Closing with unread bytes would make the kernel drop our last frames.
-            while let Some(Ok(_)) = stream.next().await {}
+            let Ok(mut socket) = sink.reunite(stream) else {
+                return Ok(());
+            };
+            let io = socket.get_mut();
+            io.shutdown().await?;
+            // Closing with unread bytes would make the kernel drop our last frames. The codec reads nothing after an
+            // error, so it is not asked.
+            let mut unread = vec![0; FLUSH_BYTES];
+            while io.read(&mut unread).await? > 0 {}
             Ok::<_, Error>(())
         };
         // A client that does not take its last frames in time goes without them.
         let _ = timeout(FAREWELL, farewell).await;
+    }
+
+    /// Resolves when the server has been stopping for so long.
+    async fn stopped_for(&self, time: Duration) {
+        self.stop.cancelled().await;
+        sleep(time).await;
     }
 
     /// Takes messages until there are no more.

@@ -11,7 +11,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use photinus_contract::ChangeEvent;
 use photinus_engine::{Changes, Handle};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -61,8 +61,10 @@ pub(super) async fn run(io: Upgraded, handle: &Handle, stop: &CancellationToken)
             let farewell = async {
                 socket.close(Some(CloseFrame { code, reason })).await?;
                 socket.get_mut().shutdown().await?;
-                // What is unread when we close would make the kernel drop our last frame.
-                while let Some(Ok(_)) = socket.next().await {}
+                // What is unread when we close would make the kernel drop our last frame. The codec reads nothing
+                // after an error, so it is not asked.
+                let mut unread = vec![0; READ_BUFFER_BYTES];
+                while socket.get_mut().read(&mut unread).await? > 0 {}
                 Ok::<_, Error>(())
             };
             // A client that does not take it in time goes without.

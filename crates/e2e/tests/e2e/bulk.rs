@@ -256,6 +256,27 @@ fn a_client_that_sends_nothing_is_told_so_and_let_go() {
     assert_eq!(answers.len(), 3);
 }
 
+#[test]
+fn a_client_that_takes_no_answer_keeps_its_place_and_is_let_go() {
+    let server = configured("[api]\nbulk_idle_max = '3s'\nbulk_uploads_max = 1\n");
+    let rest = server.rest();
+    const LINES: usize = 150_000;
+    let text = lines("t", LINES);
+    let mut upload = Upload::sized(server.address(), text.len());
+    assert!(upload.send(&text));
+    wait_until("all lines to be committed", || head(&rest) == LINES as i64);
+    let send = || {
+        let kind = Some("application/x-ndjson");
+        let path = "/api/v1/messages/bulk";
+        rest.send("POST", path, kind, Some(b"{}")).unwrap()
+    };
+    let error = send().error();
+    assert!(error.starts_with("PH00450: "), "{error}");
+    wait_until("its place to be free", || send().status == 200);
+    // Nobody reads what is in the kernel's hands; the rest is not kept for ever.
+    wait_until("its connection to be ended", || !upload.write(b"x"));
+}
+
 /// What a stop leaves: the answers, of which the last says from where to resume, and the head of the log.
 #[track_caller]
 fn assert_stopped(server: &mut Server, mut answers: Vec<Value>) {

@@ -213,6 +213,28 @@ fn a_stop_answers_what_was_read_and_says_goodbye() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_a_client_that_takes_nothing() {
+    let mut server = configured("[api]\npublish_stall_max = '10m'\n");
+    let rest = server.rest();
+    let mut socket = RawSocket::open(server.address(), PATH);
+    let frame = FrameBytes::text(&format!(r#"{{"ref":"{}"}}"#, "r".repeat(250)));
+    let frames = frame.bytes().repeat(1_000);
+    let writing = std::thread::spawn(move || while socket.write(&frames) {});
+    let mut held = (0, now());
+    wait_until("the server to be held back", || {
+        let newest = head(&rest);
+        if newest != held.0 {
+            held = (newest, now());
+        }
+        newest > 1_000 && held.1.elapsed() > Duration::from_millis(500)
+    });
+    let begun = now();
+    server.stop(StopSignal::Term);
+    assert!(begun.elapsed() < Duration::from_secs(9));
+    writing.join().unwrap();
+}
+
+#[test]
 fn a_client_that_goes_away_leaves_what_was_read() {
     let server = configured("[api]\npublish_sockets_max = 1\n");
     let rest = server.rest();
