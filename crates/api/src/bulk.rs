@@ -43,7 +43,7 @@ pub(crate) async fn publish(
     check_type(request.headers())?;
     let room = app.uploads.clone().try_acquire_owned().map_err(|_| {
         let text = format!(
-            "{} uploads are under way already ([api] bulk_uploads_max)",
+            "As many uploads are under way as are allowed ([api] bulk_uploads_max: {})",
             app.config.bulk_uploads_max
         );
         CodedError::new("PH00450", 503, text)

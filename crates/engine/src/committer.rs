@@ -197,14 +197,14 @@ async fn run(
     loop {
         let received = tokio::select! {
             biased;
+            () = watch.health.trial_due() => {
+                watch.health.tried(store.trial_write().await);
+                continue;
+            }
             received = jobs.recv_many(&mut group, group_max) => received,
             () = closing.cancelled() => {
                 jobs.close();
                 jobs.recv_many(&mut group, group_max).await
-            }
-            () = watch.health.trial_due() => {
-                watch.health.tried(store.trial_write().await);
-                continue;
             }
         };
         if received == 0 {

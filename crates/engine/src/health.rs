@@ -5,11 +5,12 @@
 //! which has the store tried at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use photinus_contract::store::{AppendError, Appended, StoreError, StoreErrorKind};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tracing::{error, info};
 
 use crate::publish::is_passing;
@@ -22,6 +23,8 @@ const TRIAL_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Health {
     failing: AtomicBool,
     error: Mutex<Option<StoreError>>,
+    /// When a failing store is tried next, however much is refused in between.
+    next_trial: Mutex<Option<Instant>>,
     doubts: Notify,
 }
 
@@ -41,13 +44,25 @@ impl Health {
     /// Resolves when the store is to be tried.
     pub(crate) async fn trial_due(&self) {
         match self.failing.load(Ordering::Relaxed) {
-            true => tokio::time::sleep(TRIAL_INTERVAL).await,
+            true => {
+                let due = *self
+                    .next_trial()
+                    .get_or_insert_with(|| Instant::now() + TRIAL_INTERVAL);
+                tokio::time::sleep_until(due).await;
+            }
             false => self.doubts.notified().await,
         }
     }
 
+    fn next_trial(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.next_trial
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What became of a trial.
     pub(crate) fn tried(&self, result: Result<(), StoreError>) {
+        *self.next_trial() = None;
         self.note(result.err());
     }
 
@@ -82,7 +97,7 @@ impl Health {
         *self.lock() = failed;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<StoreError>> {
+    fn lock(&self) -> MutexGuard<'_, Option<StoreError>> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,6 +110,27 @@ mod tests {
 
     fn full() -> StoreError {
         StoreError::new(StoreErrorKind::Full, "no room")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failing_store_is_tried_in_time_however_much_is_refused_meanwhile() {
+        let health = Health::default();
+        health.appended(&[Err(AppendError::Store(full()))]);
+        let begun = Instant::now();
+        let refused = async {
+            loop {
+                // As the committer does: it asks anew after each group.
+                tokio::select! {
+                    biased;
+                    () = health.trial_due() => return,
+                    () = tokio::time::sleep(TRIAL_INTERVAL / 4) => {}
+                }
+            }
+        };
+        tokio::time::timeout(TRIAL_INTERVAL * 3, refused)
+            .await
+            .unwrap();
+        assert_eq!(begun.elapsed(), TRIAL_INTERVAL);
     }
 
     #[test]

@@ -25,11 +25,15 @@ impl Ref {
     pub(crate) fn of(frame: &str) -> Result<Self, CodedError> {
         // A decoder would take a list for an object whose fields come in order.
         let object = Some(frame).filter(|frame| frame.trim_ascii_start().starts_with('{'));
-        let read = object.and_then(|object| serde_json::from_str(object).ok());
-        let Some(OnlyRef {
-            reference: Some(reference),
-        }) = read
-        else {
+        let read = match object.map(serde_json::from_str) {
+            Some(Ok(OnlyRef { reference })) => reference,
+            Some(Err(error)) if error.to_string().starts_with("duplicate field") => {
+                let text = "Field 'ref' is given twice";
+                return Err(CodedError::bad_request("PH00452", text));
+            }
+            _ => None,
+        };
+        let Some(reference) = read else {
             return Ok(Self(None));
         };
         let text = reference.get();
@@ -110,7 +114,13 @@ mod tests {
             );
         }
         let long = format!(r#"{{"ref":"{}"}}"#, "x".repeat(255));
-        for frame in [&long, r#"{"ref":true}"#, r#"{"ref":{}}"#, r#"{"ref":[1]}"#] {
+        for frame in [
+            &long,
+            r#"{"ref":true}"#,
+            r#"{"ref":{}}"#,
+            r#"{"ref":[1]}"#,
+            r#"{"ref":1,"ref":2}"#,
+        ] {
             assert_eq!(Ref::of(frame).unwrap_err().code(), "PH00452", "{frame}");
         }
     }

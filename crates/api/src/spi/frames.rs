@@ -42,7 +42,7 @@ pub(crate) fn read(frame: &[u8]) -> Result<Option<Wanted>, serde_json::Error> {
     let frame = frame.0.unwrap_or_default();
     if !frame.kind.eq_ignore_ascii_case("start") {
         let kind: String = frame.kind.chars().take(64).collect();
-        tracing::info!(kind, "a client of the SPI sent a frame of an unknown type");
+        tracing::debug!(kind, "a client of the SPI sent a frame of an unknown type");
         return Ok(None);
     }
     Ok(Some(Wanted {

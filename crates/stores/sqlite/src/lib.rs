@@ -71,6 +71,7 @@ impl SqliteStore {
     pub fn open(directory: &Path, config: Config) -> Result<Self, StoreError> {
         let place = Arc::new(Place::make(directory, &config)?);
         let lock = Lock::take(directory)?;
+        trial::remove(directory);
         place.prepare()?;
         let connection = place.writing()?;
         let found = namespaces::numbers(&connection)

@@ -57,13 +57,17 @@ fn no_room_below_limit(connection: &Connection) -> Result<Option<u64>, Error> {
     Ok((left < wanted).then_some(limit.unsigned_abs()))
 }
 
+/// Removes what a trial left that did not end. It is in nobody's way if it stays: the next one begins it anew.
+pub(crate) fn remove(directory: &Path) {
+    let _ = fs::remove_file(directory.join(FILE));
+}
+
 fn grow(directory: &Path) -> Result<(), StoreError> {
     let path = directory.join(FILE);
     let tried = File::create(&path).and_then(|mut file| {
         file.write_all(&vec![0; ROOM_BYTES])?;
         file.sync_all()
     });
-    // It is in nobody's way if it stays: the next trial begins it anew.
-    let _ = fs::remove_file(&path);
+    remove(directory);
     tried.map_err(|error| inaccessible(&path, "write", &error))
 }
