@@ -197,12 +197,16 @@ impl Story {
         self.line(&[]).await?;
         self.line(&[(BOLD, "Now you:"), (DIM, "  each in a terminal of its own")])
             .await?;
-        for command in [
-            "photinus",
-            "photinus listen billing --create --topic '^orders$'",
-            "photinus publish --topic orders '{\"order\":1}'",
+        // As it was called: a newcomer has it in the target directory, and not on the path.
+        let program = std::env::args_os().next().unwrap_or_default();
+        let program = program.to_string_lossy();
+        for arguments in [
+            "",
+            " listen billing --create --topic '^orders$'",
+            " publish --topic orders '{\"order\":1}'",
         ] {
-            self.line(&[(COOL, &format!("   $ {command}"))]).await?;
+            let command = format!("   $ {program}{arguments}");
+            self.line(&[(COOL, &command)]).await?;
         }
         self.out.flush().await
     }

@@ -414,3 +414,40 @@ fn an_interrupted_upload_says_where_to_go_on() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn the_file_of_the_lines_is_not_overwritten_with_what_was_refused() {
+    let server = Server::start();
+    let shell = Shell::new(server.address());
+    let directory = DataDirectory::new();
+    let file = directory.path().join("lines");
+    std::fs::write(&file, "bad\n{\"data\":[{\"value\":1}]}\n").unwrap();
+    let path = file.to_str().unwrap();
+    let refused = shell.run(&["publish", "--file", path, "--errors", path]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("bad"));
+
+    let errors = directory.path().join("errors");
+    let words = [
+        "publish",
+        "--file",
+        path,
+        "--errors",
+        errors.to_str().unwrap(),
+    ];
+    shell.run(&words);
+    shell.run(&[&words[..], &["--from-line", "2"]].concat());
+    // Going on keeps what was refused before.
+    assert_eq!(std::fs::read_to_string(&errors).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn whoever_stops_reading_is_told_what_was_not_published() {
+    let server = Server::start();
+    let shell = Shell::new(server.address());
+    let script =
+        "seq 100000 | \"$PHOTINUS\" publish - --as json --json | head -n 1; exit ${PIPESTATUS[1]}";
+    let ended = shell.script(&format!("exec bash -c '{script}'")).end();
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("go on with --from-line"), "{ended:?}");
+}
