@@ -89,16 +89,11 @@ pub(crate) struct App {
 
 /// All that is served on the API's port. To be called when the transports run, because what they mount is
 /// asked for once. With `listeners` it hears of replies; when they are closed, whoever waits for one is told that
-/// the server stops.
+/// the server stops. What is asked is counted in `metrics`.
 ///
 /// Extensions of a request are used if they are there: the peer's [`std::net::SocketAddr`], its [`Departure`], what
 /// [`Lasting`] work needs, and hyper's upgrade, for what the transports mount.
-pub fn router(handle: Handle, listeners: Listeners, config: ApiConfig) -> Router {
-    router_counted(handle, listeners, config, RequestMetrics::rest())
-}
-
-/// The same, where somebody wants to know what was asked.
-pub fn router_counted(
+pub fn router(
     handle: Handle,
     listeners: Listeners,
     config: ApiConfig,

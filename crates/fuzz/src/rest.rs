@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request};
-use photinus_api::{ApiConfig, router};
+use photinus_api::{ApiConfig, RequestMetrics, router};
 use photinus_contract::scripted::Scripted;
 use photinus_engine::{Engine, EngineConfig, Parts};
 use photinus_store_memory::MemoryStore;
@@ -74,7 +74,12 @@ impl Rest {
             }))
             .unwrap();
             api.check().unwrap();
-            let router = router(engine.handle(), system.listeners(), api);
+            let router = router(
+                engine.handle(),
+                system.listeners(),
+                api,
+                RequestMetrics::rest(),
+            );
             (engine, router)
         });
         Self {

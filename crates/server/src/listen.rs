@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::patience::{PatientStream, Upgraded, gone};
+use crate::patience::{Exemption, PatientStream, gone};
 
 const SWITCHING_PROTOCOLS: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
 
@@ -181,30 +181,30 @@ impl Connection {
             return;
         }
         let (router, peer) = (self.router, self.peer);
-        let upgraded = Upgraded::default();
-        let noted = upgraded.clone();
+        let exemption = Exemption::default();
+        let noted = exemption.clone();
         let stream = Arc::new(stream);
         // Whoever keeps a request does not keep its connection open.
         let watched = Arc::downgrade(&stream);
-        let (left, is_upgraded) = (stream.clone(), upgraded.clone());
+        let (left, exempt) = (stream.clone(), exemption.clone());
         let departure = Departure::new(move || Box::pin(gone(watched.upgrade())));
         let serving = &self.serving;
         let (stop, tasks) = (serving.stop.clone(), serving.connections.clone());
-        let lasting = Lasting::new(stop, tasks, upgraded.patient());
+        let lasting = Lasting::new(stop, tasks, exemption.patient());
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(departure.clone());
             request.extensions_mut().insert(lasting.clone());
             let answer = router.clone().oneshot(request);
-            let upgraded = noted.clone();
+            let exemption = noted.clone();
             async move {
                 let answer = answer.await;
                 if answer
                     .as_ref()
                     .is_ok_and(|answer| answer.status() == SWITCHING_PROTOCOLS)
                 {
-                    upgraded.set();
+                    exemption.upgrade();
                 }
                 answer
             }
@@ -215,7 +215,7 @@ impl Connection {
             // A client that has said all it wants to say still waits for its answer. (A request that waits for
             // others may take it for a departure.)
             .half_close(true)
-            .serve_connection(TokioIo::new(PatientStream::new(stream, upgraded)), service)
+            .serve_connection(TokioIo::new(PatientStream::new(stream, exemption)), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {
@@ -229,7 +229,7 @@ impl Connection {
             }
         };
         match ended {
-            Ok(()) if !is_upgraded.is_set() => {
+            Ok(()) if !exempt.is_upgraded() => {
                 let _ = self.serving.stop.run_until_cancelled(linger(&left)).await;
             }
             Ok(()) => {}

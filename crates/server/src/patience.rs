@@ -23,31 +23,35 @@ const STALL_MAX: Duration = Duration::from_secs(10);
 /// Says that a connection has become one of another protocol, or that for the time being its client may take nothing
 /// for as long as it likes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Upgraded(Arc<AtomicBool>, Arc<AtomicBool>);
+pub(crate) struct Exemption {
+    upgraded: Arc<AtomicBool>,
+    patient: Arc<AtomicBool>,
+}
 
-impl Upgraded {
-    pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+impl Exemption {
+    /// It is one of another protocol from now on.
+    pub(crate) fn upgrade(&self) {
+        self.upgraded.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Ordering::Relaxed)
     }
 
     /// Set while whoever answers has a rule of its own.
     pub(crate) fn patient(&self) -> Arc<AtomicBool> {
-        self.1.clone()
+        self.patient.clone()
     }
 
     fn is_patient(&self) -> bool {
-        self.1.load(Ordering::Relaxed)
+        self.patient.load(Ordering::Relaxed)
     }
 }
 
 /// A connection that is not patient for ever. Others may look whether its client is still there.
 pub(crate) struct PatientStream {
     stream: Arc<TcpStream>,
-    upgraded: Upgraded,
+    exemption: Exemption,
     stalled: Option<Stall>,
 }
 
@@ -59,10 +63,10 @@ struct Stall {
 }
 
 impl PatientStream {
-    pub(crate) fn new(stream: Arc<TcpStream>, upgraded: Upgraded) -> Self {
+    pub(crate) fn new(stream: Arc<TcpStream>, exemption: Exemption) -> Self {
         Self {
             stream,
-            upgraded,
+            exemption,
             stalled: None,
         }
     }
@@ -73,13 +77,13 @@ impl PatientStream {
         context: &mut Context<'_>,
         write: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if write.is_ready() || self.upgraded.is_set() {
+        if write.is_ready() || self.exemption.is_upgraded() {
             self.stalled = None;
             return write;
         }
         // Nobody wakes us when the patience ends, so the time is watched meanwhile, too.
         loop {
-            let patient = self.upgraded.is_patient();
+            let patient = self.exemption.is_patient();
             let stall = self.stalled.get_or_insert_with(|| Stall {
                 over: Box::pin(tokio::time::sleep(STALL_MAX)),
                 patient,
@@ -206,7 +210,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_given_up() {
         let (_client, server) = pair().await;
-        let mut server = PatientStream::new(Arc::new(server), Upgraded::default());
+        let mut server = PatientStream::new(Arc::new(server), Exemption::default());
         let piece = vec![0; 1 << 20];
         tokio::time::pause();
         let error = loop {
@@ -220,10 +224,10 @@ mod tests {
     #[tokio::test]
     async fn a_client_is_given_up_only_when_no_other_rule_holds() {
         let (_client, server) = pair().await;
-        let upgraded = Upgraded::default();
-        let patient = upgraded.patient();
+        let exemption = Exemption::default();
+        let patient = exemption.patient();
         patient.store(true, Ordering::Relaxed);
-        let mut server = PatientStream::new(Arc::new(server), upgraded);
+        let mut server = PatientStream::new(Arc::new(server), exemption);
         let piece = vec![0; 64 << 20];
         // In a task of its own, which nobody polls when the patience ends.
         let mut writing =
@@ -244,7 +248,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_a_little_now_and_then_is_served() {
         let (mut client, server) = pair().await;
-        let mut server = PatientStream::new(Arc::new(server), Upgraded::default());
+        let mut server = PatientStream::new(Arc::new(server), Exemption::default());
         let piece = vec![0; 8 << 20];
         let mut buffer = vec![0; 64 << 10];
         let reader = async {
@@ -262,7 +266,7 @@ mod tests {
         for sends_more in [false, true] {
             let (mut client, server) = pair().await;
             let server = Arc::new(server);
-            let mut reads = PatientStream::new(server.clone(), Upgraded::default());
+            let mut reads = PatientStream::new(server.clone(), Exemption::default());
             client.write_all(b"request").await.unwrap();
             reads.read_exact(&mut [0; 7]).await.unwrap();
             let mut gone = Box::pin(gone(Some(server)));
@@ -281,7 +285,7 @@ mod tests {
     #[tokio::test]
     async fn a_read_that_took_all_is_not_followed_by_one_in_vain() {
         let (mut client, server) = pair().await;
-        let mut server = PatientStream::new(Arc::new(server), Upgraded::default());
+        let mut server = PatientStream::new(Arc::new(server), Exemption::default());
         for text in [b"abc", b"def"] {
             client.write_all(text).await.unwrap();
             let mut read = [0; 8];

@@ -180,7 +180,7 @@ async fn serve_api(
     }
     let address = port.address();
     let listeners = transports.listeners;
-    let router = photinus_api::router_counted(
+    let router = photinus_api::router(
         engine.handle(),
         listeners.clone(),
         settings.api.clone(),

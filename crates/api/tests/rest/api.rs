@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request};
-use photinus_api::{ApiConfig, RequestMetrics, router_counted};
+use photinus_api::{ApiConfig, RequestMetrics, router};
 use photinus_contract::scripted::Scripted;
 use photinus_engine::{Engine, EngineConfig, Parts};
 use photinus_store_memory::MemoryStore;
@@ -55,7 +55,7 @@ impl Api {
         config.check().unwrap();
         let metrics = RequestMetrics::rest();
         Self {
-            router: router_counted(engine.handle(), listeners.clone(), config, metrics.clone()),
+            router: router(engine.handle(), listeners.clone(), config, metrics.clone()),
             metrics,
             store,
             listeners,
