@@ -96,6 +96,27 @@ pub enum Validator {
     Definition,
 }
 
+impl Validator {
+    /// The letter that stands for it where space counts.
+    pub fn letter(self) -> char {
+        match self {
+            Validator::Json => 'j',
+            Validator::None => 'n',
+            Validator::Definition => 'd',
+        }
+    }
+
+    /// The one that a letter stands for.
+    pub fn from_letter(letter: char) -> Option<Self> {
+        match letter {
+            'j' => Some(Validator::Json),
+            'n' => Some(Validator::None),
+            'd' => Some(Validator::Definition),
+            _ => None,
+        }
+    }
+}
+
 /// A value with all that is known of it. Written as FireFly writes it; `value` is always there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -68,7 +67,7 @@ pub struct Event {
 impl Event {
     /// The event at `index` of `record`, if there is one.
     pub fn new(record: Arc<Record>, index: usize) -> Option<Self> {
-        (index < record.content.events.len()).then_some(Self {
+        (index < record.content.events_len()).then_some(Self {
             record,
             index: index as u32,
         })
@@ -76,7 +75,7 @@ impl Event {
 
     /// All events of `record`, in order.
     pub fn all(record: &Arc<Record>) -> impl Iterator<Item = Event> + '_ {
-        (0..record.content.events.len()).map(|index| Event {
+        (0..record.content.events_len()).map(|index| Event {
             record: record.clone(),
             index: index as u32,
         })
@@ -119,7 +118,7 @@ impl Event {
 
     /// Its topic.
     pub fn topic(&self) -> &str {
-        &self.record.content.events[self.index as usize].topic
+        self.record.content.topic(self.index as usize)
     }
 
     /// When it was committed.
@@ -133,9 +132,9 @@ impl Event {
         match attribute {
             Attribute::Type => content.kind.as_str(),
             Attribute::Topic => self.topic(),
-            Attribute::Tag => &content.tag,
-            Attribute::Author => &content.author,
-            Attribute::Group => &content.group,
+            Attribute::Tag => content.tag(),
+            Attribute::Author => content.author(),
+            Attribute::Group => content.group(),
             Attribute::TransactionType
             | Attribute::BlockchainName
             | Attribute::BlockchainListener => "",
@@ -144,19 +143,13 @@ impl Event {
 
     /// Its JSON up to the splice point: an object that is still open.
     pub fn open_json(&self) -> &[u8] {
-        &self.record.content.events[self.index as usize].json
+        self.record.content.event_json(self.index as usize)
     }
 
     /// About how many bytes it keeps in memory: its own JSON, and its share of what its record holds besides.
     pub fn size(&self) -> usize {
         let content = &self.record.content;
-        let values: usize = content
-            .values
-            .iter()
-            .filter_map(|value| value.json.as_ref())
-            .map(Bytes::len)
-            .sum();
-        self.open_json().len() + values / content.events.len() + 256
+        self.open_json().len() + content.values_bytes() / content.events_len() + 256
     }
 
     /// Appends the event as a list shows it: enriched, with `sequence`, without a subscription.

@@ -1,12 +1,19 @@
 //! What is one entry of the log?
 
+mod parts;
+mod text;
+mod writer;
+
 use std::ops::Range;
 
-use bytes::Bytes;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::data::{DataRef, RecordValue};
+pub use self::parts::{RecordEvent, RecordParts};
+use self::text::Text;
+pub use self::text::{Joined, JoinedError, Value};
+pub use self::writer::RecordWriter;
+use crate::data::DataRef;
 use crate::event::EventType;
 use crate::id::{MessageId, Sequence, SubscriptionId};
 use crate::name::Namespace;
@@ -14,6 +21,9 @@ use crate::time::Timestamp;
 
 /// What a record says: a message, all its events, and the values published with it. One record is the unit
 /// of atomicity: all of it is stored, with its unique keys, or nothing.
+///
+/// All its texts stand in one buffer, because a record is made anew each time it is read. A [`RecordWriter`]
+/// writes them, or a store's [`Joined`] form is taken as it is; [`edit`](Self::edit) changes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordContent {
@@ -27,34 +37,12 @@ pub struct RecordContent {
     pub created: Timestamp,
     /// What it answers: the `cid` of the message.
     pub correlator: Option<Uuid>,
-    /// The message's tag, or empty.
-    pub tag: Box<str>,
-    /// The message's author, or empty.
-    pub author: Box<str>,
-    /// The message's group in hex, or empty.
-    pub group: Box<str>,
-    /// Its events, in order. At least one.
-    pub events: Vec<RecordEvent>,
-    /// Where the message's JSON stands within the JSON of the first event.
-    pub message: Range<usize>,
-    /// The values published with it, in order. References to older values are only in the message.
-    pub values: Vec<RecordValue>,
-    /// The publisher's key against doing the same twice, unique in the namespace.
-    pub idempotency_key: Option<Box<str>>,
-}
-
-/// One event of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordEvent {
-    /// The topic, one of the message's.
-    pub topic: Box<str>,
-    /// The event as it is delivered, enriched, up to its splice point: the object is still open, and
-    /// `sequence` and what names the delivery are to follow. One line of compact JSON.
-    pub json: Bytes,
+    text: Text,
 }
 
 impl RecordContent {
-    /// A record without optional parts.
+    /// A record with these events and without optional parts. `message` is where the message's JSON stands
+    /// within the JSON of the first event.
     pub fn new(
         id: MessageId,
         namespace: Namespace,
@@ -63,28 +51,99 @@ impl RecordContent {
         events: Vec<RecordEvent>,
         message: Range<usize>,
     ) -> Self {
+        let parts = RecordParts {
+            events,
+            message,
+            ..RecordParts::default()
+        };
+        Self::with_text(id, namespace, kind, created, parts.text())
+    }
+
+    /// A record with the texts that a store has kept.
+    pub fn from_joined(
+        id: MessageId,
+        namespace: Namespace,
+        kind: EventType,
+        created: Timestamp,
+        joined: &Joined<'_>,
+    ) -> Result<Self, JoinedError> {
+        let text = Text::from_joined(joined)?;
+        Ok(Self::with_text(id, namespace, kind, created, text))
+    }
+
+    fn with_text(
+        id: MessageId,
+        namespace: Namespace,
+        kind: EventType,
+        created: Timestamp,
+        text: Text,
+    ) -> Self {
         Self {
             id,
             namespace,
             kind,
             created,
             correlator: None,
-            tag: "".into(),
-            author: "".into(),
-            group: "".into(),
-            events,
-            message,
-            values: Vec::new(),
-            idempotency_key: None,
+            text,
         }
+    }
+
+    /// The message's tag, or empty.
+    pub fn tag(&self) -> &str {
+        self.text.tag()
+    }
+
+    /// The message's author, or empty.
+    pub fn author(&self) -> &str {
+        self.text.author()
+    }
+
+    /// The message's group in hex, or empty.
+    pub fn group(&self) -> &str {
+        self.text.group()
+    }
+
+    /// The publisher's key against doing the same twice, unique in the namespace.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.text.key()
+    }
+
+    /// How many events it has. At least one, if it is in a log.
+    pub fn events_len(&self) -> usize {
+        self.text.events_len()
+    }
+
+    /// The topic of the event at `index`, one of the message's; empty if there is no such event.
+    pub fn topic(&self, index: usize) -> &str {
+        self.text.topic(index)
+    }
+
+    /// The event at `index` as it is delivered, enriched, up to its splice point: the object is still open, and
+    /// `sequence` and what names the delivery are to follow. One line of compact JSON; empty if there is no
+    /// such event.
+    pub fn event_json(&self, index: usize) -> &[u8] {
+        self.text.event_json(index)
     }
 
     /// The JSON of the message.
     pub fn message_json(&self) -> &[u8] {
-        self.events
-            .first()
-            .and_then(|event| event.json.get(self.message.clone()))
-            .unwrap_or_default()
+        let message = self.text.message();
+        self.event_json(0).get(message).unwrap_or_default()
+    }
+
+    /// How many values were published with it. They are counted: not for free.
+    pub fn values_len(&self) -> usize {
+        self.text.values().count()
+    }
+
+    /// The values published with it, in order. References to older values are only in the message.
+    pub fn values(&self) -> impl Iterator<Item = Value<'_>> {
+        self.text.values()
+    }
+
+    /// Bytes of the values that stand in it.
+    pub fn values_bytes(&self) -> usize {
+        self.text.values_bytes()
     }
 
     /// The references of the message to its values, in order.
@@ -98,16 +157,22 @@ impl RecordContent {
             .unwrap_or_default()
     }
 
+    /// Its texts as a store may keep them.
+    pub fn joined(&self) -> Joined<'_> {
+        self.text.joined()
+    }
+
+    /// Changes its texts. Everything is copied: for what is done now and then.
+    pub fn edit(&mut self, change: impl FnOnce(&mut RecordParts)) {
+        let mut parts = RecordParts::of(self);
+        change(&mut parts);
+        self.text = parts.text();
+    }
+
     /// About how much memory this takes, in bytes. Bounds of windows and caches count this.
     pub fn size(&self) -> usize {
         const FIXED: usize = 256;
-        let events: usize = self.events.iter().map(|event| event.json.len() + 64).sum();
-        let values: usize = self
-            .values
-            .iter()
-            .map(|value| value.json.as_ref().map_or(0, Bytes::len) + 40)
-            .sum();
-        FIXED + events + values + self.tag.len() + self.author.len() + self.group.len()
+        FIXED + self.text.bytes_len()
     }
 }
 
@@ -157,12 +222,12 @@ pub struct Record {
 impl Record {
     /// A record whose last event has the sequence `last`.
     pub fn new(last: Sequence, content: RecordContent) -> Self {
-        debug_assert!(!content.events.is_empty());
+        debug_assert!(content.events_len() > 0);
         Self { last, content }
     }
 
     /// The sequence of its first event.
     pub fn first(&self) -> Sequence {
-        Sequence(self.last.0 + 1 - self.content.events.len() as i64)
+        Sequence(self.last.0 + 1 - self.content.events_len() as i64)
     }
 }

@@ -209,8 +209,10 @@ mod tests {
             vec![event],
             0..0,
         );
-        content.tag = tag.into();
-        content.author = author.into();
+        content.edit(|parts| {
+            parts.tag = tag.to_owned();
+            parts.author = author.to_owned();
+        });
         Event::new(Arc::new(Record::new(Sequence(1), content)), 0).unwrap()
     }
 

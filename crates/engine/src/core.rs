@@ -163,7 +163,7 @@ impl Core {
         mut reply: MessageInput,
         key: ReplyKey,
     ) -> Result<(), AppendError> {
-        let group = &event.record().content.group;
+        let group = event.record().content.group();
         reply.header.cid = Some(event.reference());
         let kind = match group.is_empty() {
             true => MessageKind::Broadcast,

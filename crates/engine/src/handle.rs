@@ -216,7 +216,7 @@ impl Handle {
         skip: usize,
         limit: usize,
     ) -> Result<Vec<Event>, CodedError> {
-        let items = self.list(namespace, skip, limit, |record| record.content.events.len());
+        let items = self.list(namespace, skip, limit, |record| record.content.events_len());
         let items = items.await?.into_iter();
         Ok(items
             .filter_map(|(record, index)| Event::new(record, index))
@@ -260,7 +260,7 @@ impl Handle {
         limit: usize,
     ) -> Result<Vec<Data>, CodedError> {
         let store = &*self.core.store;
-        let items = self.list(namespace, skip, limit, |record| record.content.values.len());
+        let items = self.list(namespace, skip, limit, |record| record.content.values_len());
         let mut budget = self.list_budget();
         let mut values = Vec::new();
         for (record, index) in items.await? {

@@ -143,7 +143,7 @@ impl Opened {
             }
         }
         for record in records {
-            assert!(!record.content.events.is_empty());
+            assert!(record.content.events_len() > 0);
             assert!(record.first() <= record.last);
             let _ = (record.content.message_json(), record.content.data_refs());
             for event in photinus_contract::Event::all(&record) {
@@ -268,17 +268,19 @@ fn record(number: u128) -> NewRecord {
         events.collect(),
         head.len()..head.len() + shown.len(),
     );
-    content.tag = "tag".into();
     content.correlator = Some(Uuid::from_u128(5));
-    content.idempotency_key = Some(format!("key {number}").into());
     let value = |json: String, validator| RecordValue {
         validator,
         json: Some(json.into()),
     };
-    content.values = vec![
-        value("1.0".to_owned(), Validator::Json),
-        value(format!("\"{}\"", "x".repeat(100)), Validator::None),
-    ];
+    content.edit(|parts| {
+        parts.tag = "tag".to_owned();
+        parts.idempotency_key = Some(format!("key {number}"));
+        parts.values = vec![
+            value("1.0".to_owned(), Validator::Json),
+            value(format!("\"{}\"", "x".repeat(100)), Validator::None),
+        ];
+    });
     NewRecord::new(content)
 }
 

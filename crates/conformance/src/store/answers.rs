@@ -15,7 +15,7 @@ pub async fn each_record_is_answered_for_itself(rig: &mut dyn Rig) {
     let ns = with_namespace(store, "ns").await;
     let nowhere = namespace("nowhere");
     let mut empty = record(&ns, 3, &["t"], &[]);
-    empty.content.events.clear();
+    empty.content.edit(|parts| parts.events.clear());
     let answers = store
         .append(vec![
             record(&ns, 1, &["t"], &[]),

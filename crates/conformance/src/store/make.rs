@@ -99,20 +99,20 @@ pub fn record(namespace: &Namespace, number: u64, topics: &[&str], values: &[&st
         events,
         range,
     );
-    content.values = values
-        .iter()
-        .map(|value| RecordValue {
-            validator: Validator::Json,
-            json: Some(Bytes::copy_from_slice(value.as_bytes())),
-        })
-        .collect();
+    let values = values.iter().map(|value| RecordValue {
+        validator: Validator::Json,
+        json: Some(Bytes::copy_from_slice(value.as_bytes())),
+    });
+    content.edit(|parts| parts.values = values.collect());
     NewRecord::new(content)
 }
 
 /// A record with one event and a key.
 pub fn keyed(namespace: &Namespace, number: u64, key: &str) -> NewRecord {
     let mut record = record(namespace, number, &["t"], &[]);
-    record.content.idempotency_key = Some(key.into());
+    record
+        .content
+        .edit(|parts| parts.idempotency_key = Some(key.to_owned()));
     record
 }
 

@@ -115,11 +115,11 @@ impl Model {
             }
             Some(_) => {}
         }
-        if content.events.is_empty() {
+        if content.events_len() == 0 {
             reasons.push(refused());
         }
-        if let Some(key) = &content.idempotency_key {
-            let holder = self.keys.get(&(content.namespace.clone(), key.clone()));
+        if let Some(key) = content.idempotency_key() {
+            let holder = self.keys.get(&(content.namespace.clone(), Box::from(key)));
             reasons.extend(holder.map(|holder| AppendError::DuplicateKey { holder: *holder }));
         }
         if let Some(reply) = record.reply {
@@ -141,10 +141,10 @@ impl Model {
     fn appended(&mut self, record: NewRecord, appended: Appended) {
         let content = record.content;
         assert_eq!(appended.previous, self.head(&content.namespace));
-        let first = appended.last.0 + 1 - content.events.len() as i64;
+        let first = appended.last.0 + 1 - content.events_len() as i64;
         assert!(first > appended.previous.0);
-        if let Some(key) = &content.idempotency_key {
-            let place = (content.namespace.clone(), key.clone());
+        if let Some(key) = content.idempotency_key() {
+            let place = (content.namespace.clone(), Box::from(key));
             self.keys.insert(place, content.id);
         }
         if let Some(reply) = record.reply {
@@ -313,7 +313,9 @@ impl Model {
         let values: &[&str] = if item.large { &["1", &large] } else { &["[]"] };
         let topics = &["t", "u", "v"][..usize::from(item.events).min(3)];
         let mut record = record(&namespace, number, topics, values);
-        record.content.idempotency_key = item.key.map(|key| key.to_string().into());
+        record.content.edit(|parts| {
+            parts.idempotency_key = item.key.map(|key| key.to_string());
+        });
         if let Some(change) = &item.reply {
             let write = self.write(change);
             let id = write.subscription;
@@ -351,7 +353,7 @@ impl Model {
         let log = self.logs.get(&namespace).map_or(&[][..], |log| log);
         let of = log.iter().find(|record| record.last == write.offset);
         let event = of.map_or(message(0).event(0), |of| {
-            of.content.id.event(of.content.events.len() - 1)
+            of.content.id.event(of.content.events_len() - 1)
         });
         let known = self.positions.get(&write.subscription);
         ParkedEntry::new(

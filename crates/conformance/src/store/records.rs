@@ -16,13 +16,15 @@ pub async fn a_record_comes_back_as_it_was(rig: &mut dyn Rig) {
     let ns = with_namespace(store, "ns").await;
     let mut full = record(&ns, 1, &["a", "b", "c"], &[r#"{"x":"ä\n"}"#, "1", "null"]);
     full.content.kind = EventType::MessageRejected;
-    full.content.tag = "tag".into();
-    full.content.author = "author ü".into();
-    full.content.group = hash(3).to_string().into();
     full.content.correlator = Some(Uuid::from_u128(77));
-    full.content.idempotency_key = Some("key,\n".into());
-    full.content.values[1].validator = Validator::None;
-    full.content.values[2].validator = Validator::Definition;
+    full.content.edit(|parts| {
+        parts.tag = "tag".to_owned();
+        parts.author = "author ü".to_owned();
+        parts.group = hash(3).to_string();
+        parts.idempotency_key = Some("key,\n".to_owned());
+        parts.values[1].validator = Validator::None;
+        parts.values[2].validator = Validator::Definition;
+    });
     let plain = record(&ns, 2, &["t"], &["[]"]);
     for record in [full, plain] {
         let content = record.content.clone();
@@ -76,8 +78,10 @@ pub async fn values_are_read_whether_inline_or_apart(rig: &mut dyn Rig) {
     let (large, larger) = (large_value(1), large_value(22));
     let values = [r#"{"a":1}"#, &large, "2", &larger];
     let mut sent = record(&ns, 1, &["a", "b"], &values);
-    sent.content.values[1].validator = Validator::None;
-    sent.content.values[3].validator = Validator::None;
+    sent.content.edit(|parts| {
+        parts.values[1].validator = Validator::None;
+        parts.values[3].validator = Validator::None;
+    });
     append_one(store, sent.clone()).await.unwrap();
     // Alone, and last of many.
     append_one(store, record(&ns, 2, &["a"], &[&large]))
@@ -85,9 +89,9 @@ pub async fn values_are_read_whether_inline_or_apart(rig: &mut dyn Rig) {
         .unwrap();
 
     let read = store.read(&ns, Sequence(0), ALL).await.unwrap().records;
-    assert_eq!(read[0].content.values.len(), 4);
-    for (part, value) in read[0].content.values.iter().enumerate() {
-        let sent = &sent.content.values[part];
+    assert_eq!(read[0].content.values_len(), 4);
+    let both = read[0].content.values().zip(sent.content.values());
+    for (part, (value, sent)) in both.enumerate() {
         assert_eq!(value.validator, sent.validator);
         assert!(value.json.is_none() || value.json == sent.json);
         let id = message(1).value(part);
@@ -125,7 +129,8 @@ pub async fn a_refused_record_leaves_nothing(rig: &mut dyn Rig) {
     let large = large_value(3);
     let full = |number: u64| {
         let mut full = record(ns, number, &["a", "b"], &["1", &large]);
-        full.content.idempotency_key = Some("free".into());
+        full.content
+            .edit(|parts| parts.idempotency_key = Some("free".to_owned()));
         full.reply = s.reply(number, 2, Some(epoch)).reply;
         full
     };
@@ -133,10 +138,13 @@ pub async fn a_refused_record_leaves_nothing(rig: &mut dyn Rig) {
     let stale = s.reply(0, 2, Some(epoch + 1)).reply;
     type Spoil<'a> = &'a dyn Fn(&mut NewRecord);
     let spoils: [(&str, Spoil<'_>); 7] = [
-        ("no events", &|bad| bad.content.events.clear()),
+        ("no events", &|bad| {
+            bad.content.edit(|parts| parts.events.clear());
+        }),
         ("too many events", &|bad| {
-            let event = bad.content.events[0].clone();
-            bad.content.events = vec![event; EVENTS_PER_RECORD_MAX + 1];
+            bad.content.edit(|parts| {
+                parts.events = vec![parts.events[0].clone(); EVENTS_PER_RECORD_MAX + 1];
+            });
         }),
         ("unknown namespace", &|bad| {
             bad.content.namespace = namespace("nowhere");
@@ -145,7 +153,8 @@ pub async fn a_refused_record_leaves_nothing(rig: &mut dyn Rig) {
             bad.content.id = message(3);
         }),
         ("a duplicate key", &|bad| {
-            bad.content.idempotency_key = Some("taken".into());
+            bad.content
+                .edit(|parts| parts.idempotency_key = Some("taken".to_owned()));
         }),
         ("a duplicate reply", &|bad| bad.reply = answered),
         ("a stale epoch", &|bad| bad.reply = stale),

@@ -63,8 +63,10 @@ async fn furnish(store: &dyn Store) -> Furnished {
 
     let large = large_value(7);
     let mut full = record(ns, 20, &["a", "b"], &["1", &large, "[]"]);
-    full.content.idempotency_key = Some("k".into());
-    full.content.tag = "tag".into();
+    full.content.edit(|parts| {
+        parts.idempotency_key = Some("k".to_owned());
+        parts.tag = "tag".to_owned();
+    });
     let claimed = store.claim(s.id).await.unwrap().unwrap();
     let replied = s.reply(21, 4, Some(claimed.epoch));
     let refused = [keyed(ns, 22, "k"), s.reply(23, 4, Some(claimed.epoch))];
@@ -205,15 +207,17 @@ pub async fn what_was_answered_is_found_after_a_crash_amid_writes(rig: &mut dyn 
     let read = after.read(&ns, Sequence(0), ALL).await.unwrap().records;
     for record in &read {
         let sent = rich(&ns, number_of(record.content.id)).content;
-        assert_eq!(record.content.events, sent.events);
+        let (texts, sent_texts) = (record.content.joined(), sent.joined());
+        assert_eq!(texts.topics, sent_texts.topics);
+        assert_eq!(texts.events, sent_texts.events);
         let id = record.content.id;
-        for (part, sent) in sent.values.iter().enumerate() {
+        for (part, sent) in sent.values().enumerate() {
             let value = after.value(&ns, id.value(part)).await.unwrap();
-            let sent = sent.json.as_deref().unwrap();
+            let sent = sent.json.unwrap();
             assert_eq!(value.unwrap().value.get().as_bytes(), sent);
         }
-        let key = sent.idempotency_key.unwrap();
-        let again = append_one(&*after, keyed(&ns, 99_000_000, &key)).await;
+        let key = sent.idempotency_key().unwrap();
+        let again = append_one(&*after, keyed(&ns, 99_000_000, key)).await;
         assert_eq!(again, Err(AppendError::DuplicateKey { holder: id }));
     }
     let found = |wanted: MessageId| read.iter().find(|record| record.content.id == wanted);
@@ -231,7 +235,9 @@ fn rich(namespace: &photinus_contract::Namespace, number: u64) -> NewRecord {
     let large = format!("\"{}\"", "y".repeat(9_000));
     let values = ["1", &large, "{}"];
     let mut record = record(namespace, number, &["a", "b"], &values);
-    record.content.idempotency_key = Some(number.to_string().into());
+    record
+        .content
+        .edit(|parts| parts.idempotency_key = Some(number.to_string()));
     record
 }
 
@@ -273,12 +279,12 @@ pub async fn what_was_held_is_whole_or_gone_after_a_crash(rig: &mut dyn Rig) {
     for (index, sent) in sent.into_iter().enumerate() {
         let id = sent.id;
         let stored = index < kept.len();
-        for part in 0..sent.values.len() {
+        for part in 0..sent.values_len() {
             let value = after.value(ns, id.value(part)).await.unwrap();
             assert_eq!(value.is_some(), stored);
         }
-        let key = sent.idempotency_key.unwrap();
-        let again = append_one(&*after, keyed(ns, 50 + index as u64, &key)).await;
+        let key = sent.idempotency_key().unwrap();
+        let again = append_one(&*after, keyed(ns, 50 + index as u64, key)).await;
         assert_eq!(again.is_ok(), !stored, "the idempotency key: {again:?}");
         let again = s.reply(70 + index as u64, index + 1, Some(epoch));
         let again = append_one(&*after, again).await;

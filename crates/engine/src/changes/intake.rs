@@ -159,8 +159,8 @@ impl Committed {
         let parts = records.iter().map(|(_, record)| Parts {
             message: record.content.id,
             last: record.last,
-            events: record.content.events.len() as u32,
-            values: record.content.values.len() as u32,
+            events: record.content.events_len() as u32,
+            values: record.content.values_len() as u32,
         });
         Some(Self::new(first.content.namespace.clone(), parts.collect()))
     }

@@ -3,20 +3,30 @@
 //! The JSON of the message and of its events, up to the point where the time is still missing. Sealing adds it
 //! and is a few copies of bytes, because it happens in the one task that commits.
 
-use bytes::Bytes;
 use photinus_contract::data::RecordValue;
-use photinus_contract::record::{RecordContent, RecordEvent};
-use photinus_contract::{EventType, Message, Timestamp};
+use photinus_contract::record::{RecordContent, RecordWriter};
+use photinus_contract::{EventType, Message, MessageId, Namespace, Timestamp};
 use serde_json::to_string;
+use uuid::Uuid;
 
 use crate::metrics::Origin;
 
 /// A message that is checked and written, and waits for its commit.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
-    content: RecordContent,
+    id: MessageId,
+    namespace: Namespace,
+    correlator: Option<Uuid>,
+    tag: String,
+    author: String,
+    group: String,
+    idempotency_key: Option<String>,
+    topics: Vec<String>,
+    /// The JSON of each event up to its message.
+    heads: Vec<String>,
     /// The message's JSON without its end: the time of confirmation follows.
     message: String,
+    values: Vec<RecordValue>,
     /// For those who count.
     pub(crate) origin: Origin,
 }
@@ -39,7 +49,7 @@ impl Draft {
             json.push_str(&to_string(key)?);
         }
         let header = &message.header;
-        let mut events = Vec::with_capacity(header.topics.len());
+        let mut heads = Vec::with_capacity(header.topics.len());
         for (index, topic) in header.topics.iter().enumerate() {
             let mut head = format!(
                 r#"{{"id":"{}","type":"{}","namespace":{namespace},"reference":"{}""#,
@@ -51,69 +61,74 @@ impl Draft {
                 head.push_str(&format!(r#","correlator":"{cid}""#));
             }
             head.push_str(&format!(r#","topic":{},"message":"#, to_string(topic)?));
-            events.push(RecordEvent {
-                topic: topic.as_str().into(),
-                json: head.into(),
-            });
+            heads.push(head);
         }
-        let mut content = RecordContent::new(
-            header.id,
-            message.local_namespace.clone(),
-            EventType::MessageConfirmed,
-            Timestamp::from_nanos(0),
-            events,
-            0..0,
-        );
-        content.correlator = header.cid;
-        content.tag = header.tag.as_str().into();
-        content.author = header.author.as_str().into();
-        content.group = header
-            .group
-            .map(|group| group.to_string())
-            .unwrap_or_default()
-            .into();
-        content.values = values;
-        content.idempotency_key = message.idempotency_key.as_deref().map(Into::into);
         Ok(Self {
-            content,
+            id: header.id,
+            namespace: message.local_namespace.clone(),
+            correlator: header.cid,
+            tag: header.tag.clone(),
+            author: header.author.clone(),
+            group: header
+                .group
+                .map(|group| group.to_string())
+                .unwrap_or_default(),
+            idempotency_key: message.idempotency_key.clone(),
+            topics: header.topics.clone(),
+            heads,
             message: json,
+            values,
             origin: Origin::now(header.kind),
         })
     }
 
     /// About how many bytes it takes.
     pub(crate) fn size(&self) -> usize {
-        self.content.size() + self.message.len() * self.content.events.len()
+        const FIXED: usize = 256;
+        const TIMES: usize = 90;
+        let events: usize = self
+            .heads
+            .iter()
+            .zip(&self.topics)
+            .map(|(head, topic)| topic.len() + head.len() + self.message.len() + TIMES)
+            .sum();
+        let values: usize = self
+            .values
+            .iter()
+            .map(|value| value.json.as_ref().map_or(0, |json| json.len()) + 1)
+            .sum();
+        let key = self.idempotency_key.as_ref().map_or(0, String::len);
+        FIXED + self.tag.len() + self.author.len() + self.group.len() + key + events + values
     }
 
     /// How many events it will be.
     pub(crate) fn events(&self) -> usize {
-        self.content.events.len()
+        self.topics.len()
     }
 
     /// The record's content, committed at `created`.
     pub(crate) fn seal(self, created: Timestamp) -> RecordContent {
-        let Self {
-            mut content,
-            message,
-            ..
-        } = self;
         let confirmed = format!(r#","confirmed":"{created}"}}"#);
         let end = format!(r#","created":"{created}""#);
-        for (index, event) in content.events.iter_mut().enumerate() {
-            let head = std::mem::take(&mut event.json);
-            let message_end = head.len() + message.len() + confirmed.len();
-            if index == 0 {
-                content.message = head.len()..message_end;
-            }
-            let mut json = Vec::with_capacity(message_end + end.len());
-            json.extend_from_slice(&head);
-            json.extend_from_slice(message.as_bytes());
-            json.extend_from_slice(confirmed.as_bytes());
-            json.extend_from_slice(end.as_bytes());
-            event.json = Bytes::from(json);
+        let mut writer = RecordWriter::new(self.size());
+        let key = self.idempotency_key.as_deref();
+        writer.head(&self.tag, &self.author, &self.group, key);
+        writer.topics(&self.topics);
+        for head in &self.heads {
+            writer.event(|json| {
+                for part in [head, &self.message, &confirmed, &end] {
+                    json.extend_from_slice(part.as_bytes());
+                }
+            });
         }
-        content.created = created;
+        for value in &self.values {
+            writer.value(value.validator, value.json.as_deref());
+        }
+        let start = self.heads.first().map_or(0, String::len);
+        let message = start..start + self.message.len() + confirmed.len();
+        let kind = EventType::MessageConfirmed;
+        let mut content = writer.finish(self.id, self.namespace, kind, created, message);
+        content.correlator = self.correlator;
         content
     }
 }
@@ -141,7 +156,7 @@ mod tests {
         let content = draft.seal("2026-01-02T03:04:06.5Z".parse().unwrap());
 
         for (index, topic) in ["a", "b"].into_iter().enumerate() {
-            let mut json = content.events[index].json.to_vec();
+            let mut json = content.event_json(index).to_vec();
             json.push(b'}');
             let event: serde_json::Value = serde_json::from_slice(&json).unwrap();
             assert_eq!(event["id"], id.event(index).to_string());

@@ -337,7 +337,7 @@ async fn a_reply_is_published_once_with_the_request_as_its_cid() {
     let messages = bench.handle.messages("default", 0, 10).await.unwrap();
     let replies: Vec<_> = messages
         .iter()
-        .filter(|message| &*message.content.tag == "reply")
+        .filter(|message| message.content.tag() == "reply")
         .collect();
     assert_eq!(replies.len(), 1);
     assert_eq!(replies[0].content.correlator, Some(request.id.0));

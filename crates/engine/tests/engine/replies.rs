@@ -91,7 +91,7 @@ async fn assert_one_reply(bench: &Bench, request: &Delivery, tag: &str) {
     let offset = bench.offset(request.subscription.id).await;
     assert!(offset >= request.event.sequence().0, "it is not settled");
     let replies = replies(bench).await;
-    let tags: Vec<_> = replies.iter().map(|reply| &*reply.content.tag).collect();
+    let tags: Vec<_> = replies.iter().map(|reply| reply.content.tag()).collect();
     assert_eq!(tags, [tag]);
     assert_is_reply(&replies[0], request);
 }
@@ -101,11 +101,11 @@ fn assert_is_reply(reply: &Record, request: &Delivery) {
     let shown: Value = serde_json::from_slice(reply.content.message_json()).unwrap();
     assert_eq!(shown["header"]["cid"], request.reference().to_string());
     assert_eq!(reply.content.correlator, Some(request.reference()));
-    let event = [&reply.content.events[0].json[..], b"}"].concat();
+    let event = [reply.content.event_json(0), b"}"].concat();
     let event: Value = serde_json::from_slice(&event).unwrap();
     assert_eq!(event["correlator"], request.reference().to_string());
-    let group = &request.record().content.group;
-    assert_eq!(&reply.content.group, group);
+    let group = request.record().content.group();
+    assert_eq!(reply.content.group(), group);
     let kind = match group.is_empty() {
         true => "broadcast",
         false => "private",
@@ -291,7 +291,7 @@ async fn of_several_answers_to_one_delivery_the_first_replies() {
         bench.assert_quiet().await;
         let replies = replies(&bench).await;
         let last = replies.last().unwrap();
-        assert_eq!(&*last.content.tag, first);
+        assert_eq!(last.content.tag(), first);
         assert_is_reply(last, &delivery);
     }
     assert_eq!(replies(&bench).await.len(), 2);
@@ -320,7 +320,7 @@ async fn each_event_of_a_batch_has_its_own_reply_over_a_crash() {
     let replies = replies(&bench).await;
     assert_eq!(replies.len(), 2);
     assert_ne!(replies[0].content.correlator, replies[1].content.correlator);
-    assert!(replies.iter().all(|reply| &*reply.content.tag == "first"));
+    assert!(replies.iter().all(|reply| reply.content.tag() == "first"));
     assert!(bench.offset(subscription.id).await >= 2);
 }
 
@@ -348,7 +348,7 @@ async fn a_reply_to_an_event_of_an_ephemeral_subscription_is_once_over_a_rewind(
         bench.assert_quiet().await;
         let replies = replies(&bench).await;
         assert_eq!(replies.len(), before + 1);
-        assert_eq!(&*replies[before].content.tag, "first");
+        assert_eq!(replies[before].content.tag(), "first");
         assert_is_reply(&replies[before], &two);
     }
 }
@@ -457,7 +457,7 @@ async fn only_a_seek_may_reply_again() {
     bench.answer(&again, reply("second"));
     bench.assert_quiet().await;
     let replies = replies(&bench).await;
-    let tags: Vec<_> = replies.iter().map(|reply| &*reply.content.tag).collect();
+    let tags: Vec<_> = replies.iter().map(|reply| reply.content.tag()).collect();
     assert_eq!(tags, ["first", "second"]);
     assert_is_reply(&replies[1], &again);
 }

@@ -27,9 +27,9 @@ impl Oracle {
     pub(super) fn committed_by(&mut self, node: usize, content: &RecordContent) {
         let feed = self.feeds.entry(node).or_default();
         let parts = feed.committed.entry(content.namespace.clone()).or_default();
-        parts.extend((0..content.values.len()).map(|value| content.id.value(value).0));
+        parts.extend((0..content.values_len()).map(|value| content.id.value(value).0));
         parts.push(content.id.0);
-        parts.extend((0..content.events.len()).map(|event| content.id.event(event).0));
+        parts.extend((0..content.events_len()).map(|event| content.id.event(event).0));
     }
 
     /// A listener to all changes of an engine was told of one.

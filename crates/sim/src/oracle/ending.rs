@@ -14,7 +14,7 @@ impl Oracle {
             return;
         };
         let is_same = log.records.values().eq(records.iter());
-        let author = |record: &&Arc<Record>| record.content.author.to_string();
+        let author = |record: &&Arc<Record>| record.content.author().to_owned();
         let authors: Vec<String> = records.iter().map(|record| author(&record)).collect();
         let its = self
             .publishes

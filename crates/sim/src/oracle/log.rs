@@ -89,7 +89,7 @@ impl Oracle {
         results: &[Result<Appended, AppendError>],
     ) {
         for (record, result) in records.iter().zip(results) {
-            let (name, author) = (&record.content.namespace, &record.content.author);
+            let (name, author) = (&record.content.namespace, record.content.author());
             match result {
                 Ok(appended) => {
                     let last = appended.last;
@@ -113,8 +113,8 @@ impl Oracle {
         let first = record.first().0;
         let log = self.logs.entry(content.namespace.clone()).or_default();
         let (head, seen_to) = (log.head(), log.seen_to);
-        let is_key_new = match &content.idempotency_key {
-            Some(key) => log.keys.insert(key.clone()),
+        let is_key_new = match content.idempotency_key() {
+            Some(key) => log.keys.insert(key.into()),
             None => true,
         };
         log.add(record);
@@ -133,15 +133,15 @@ impl Oracle {
         if !is_key_new {
             self.violated(
                 1,
-                format_args!("the key of {} is in the log twice", content.author),
+                format_args!("the key of {} is in the log twice", content.author()),
             );
         }
-        if let Some(published) = self.published(&content.author) {
+        if let Some(published) = self.published(content.author()) {
             published.stored += 1;
             if published.stored > 1 {
                 self.violated(
                     1,
-                    format_args!("message {} is in the log twice", content.author),
+                    format_args!("message {} is in the log twice", content.author()),
                 );
             }
         }

@@ -52,7 +52,7 @@ impl Oracle {
         record: &NewRecord,
         result: &Result<Appended, AppendError>,
     ) {
-        let marker = record.content.author.to_string();
+        let marker = record.content.author().to_owned();
         let Some(answered) = self.answered.get(&marker).cloned() else {
             return;
         };

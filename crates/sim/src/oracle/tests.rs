@@ -73,8 +73,10 @@ impl Story {
             vec![event],
             0..0,
         );
-        content.author = author.into();
-        content.tag = tag.into();
+        content.edit(|parts| {
+            parts.author = author.to_owned();
+            parts.tag = tag.to_owned();
+        });
         content
     }
 
@@ -222,7 +224,7 @@ fn a_key_that_is_in_the_log_twice_breaks_1() {
     let mut story = Story::new(json!({}));
     for _ in 0..2 {
         let mut content = story.content("", "a1");
-        content.idempotency_key = Some("key".into());
+        content.edit(|parts| parts.idempotency_key = Some("key".to_owned()));
         story.append(content);
     }
     story.breaks(1);

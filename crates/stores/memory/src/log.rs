@@ -24,7 +24,7 @@ pub(crate) struct LogState {
     /// By the sequence of the last event.
     records: BTreeMap<i64, Arc<Record>>,
     messages: BTreeMap<MessageId, i64>,
-    keys: BTreeMap<Box<str>, MessageId>,
+    keys: BTreeMap<String, MessageId>,
 }
 
 impl LogState {
@@ -48,8 +48,8 @@ impl LogState {
         let last = self.messages.get(&MessageId::containing(part))?;
         let record = self.records.get(last)?;
         let holds = match (EventId(part).index(), DataId(part).index()) {
-            (Some(event), _) => event < record.content.events.len(),
-            (_, Some(value)) => value < record.content.values.len(),
+            (Some(event), _) => event < record.content.events_len(),
+            (_, Some(value)) => value < record.content.values_len(),
             (None, None) => true,
         };
         holds.then_some(record)
@@ -196,7 +196,7 @@ fn append(durable: &mut Durable, record: NewRecord) -> Result<Appended, AppendEr
         .namespaces
         .get_mut(&content.namespace)
         .ok_or(AppendError::UnknownNamespace)?;
-    let key = content.idempotency_key.clone();
+    let key = content.idempotency_key().map(str::to_owned);
     if let Some(holder) = key.as_ref().and_then(|key| log.keys.get(key)) {
         return Err(AppendError::DuplicateKey { holder: *holder });
     }
@@ -204,10 +204,10 @@ fn append(durable: &mut Durable, record: NewRecord) -> Result<Appended, AppendEr
         let text = format!("message {} {what}", content.id);
         Err(StoreError::new(StoreErrorKind::Other, text).into())
     };
-    if content.events.is_empty() {
+    if content.events_len() == 0 {
         return refused("has no events; at least one is needed");
     }
-    if content.events.len() > EVENTS_PER_RECORD_MAX || content.values.len() > VALUES_PER_RECORD_MAX
+    if content.events_len() > EVENTS_PER_RECORD_MAX || content.values_len() > VALUES_PER_RECORD_MAX
     {
         return refused("has more events or values than there are ids for");
     }
@@ -216,7 +216,7 @@ fn append(durable: &mut Durable, record: NewRecord) -> Result<Appended, AppendEr
     }
 
     let (id, previous) = (content.id, log.head());
-    let last = previous + content.events.len() as i64;
+    let last = previous + content.events_len() as i64;
     log.messages.insert(id, last);
     log.records
         .insert(last, Arc::new(Record::new(Sequence(last), content)));
@@ -235,14 +235,14 @@ fn reply_place(reply: &ReplyKey) -> (photinus_contract::SubscriptionId, u64, i64
 
 fn value(record: &Record, id: DataId, part: usize) -> Result<Option<Data>, StoreError> {
     let content = &record.content;
-    let Some(value) = content.values.get(part) else {
+    let Some(value) = content.values().nth(part) else {
         return Ok(None);
     };
     let damaged = |what: &str| {
         let text = format!("value {id} of namespace {} {what}", content.namespace);
         StoreError::new(StoreErrorKind::Corrupt, text)
     };
-    let json = value.json.as_deref().unwrap_or_default();
+    let json = value.json.unwrap_or_default();
     let json: Box<RawValue> = serde_json::from_slice(json).map_err(|_| damaged("is not JSON"))?;
     let reference = content
         .data_refs()

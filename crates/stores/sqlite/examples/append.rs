@@ -163,12 +163,14 @@ impl World {
             vec![event],
             100..EVENT_BYTES,
         );
-        content.tag = "order-created".into();
-        content.author = "did:firefly:org/acme".into();
-        content.values = vec![RecordValue {
-            validator: Validator::Json,
-            json: Some(Bytes::from(vec![b'v'; VALUE_BYTES])),
-        }];
+        content.edit(|parts| {
+            parts.tag = "order-created".to_owned();
+            parts.author = "did:firefly:org/acme".to_owned();
+            parts.values = vec![RecordValue {
+                validator: Validator::Json,
+                json: Some(Bytes::from(vec![b'v'; VALUE_BYTES])),
+            }];
+        });
         NewRecord::new(content)
     }
 

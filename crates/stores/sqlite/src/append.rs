@@ -41,7 +41,7 @@ fn insert(
     let content = &record.content;
     let connection = step.connection;
     let previous = step.head(namespace)?;
-    let last = previous + content.events.len() as i64;
+    let last = previous + content.events_len() as i64;
     if last > SEQUENCE_MAX {
         return Err(Error::Refused(format!(
             "the log of namespace {} is full: sequences end at {SEQUENCE_MAX}",
@@ -61,20 +61,20 @@ fn insert(
             content.id.0.as_bytes(),
             row.kind,
             content.created.as_nanos(),
-            row.topics,
-            content.tag,
-            content.author,
-            content.group,
+            row.texts.topics,
+            row.texts.tag,
+            row.texts.author,
+            row.texts.group,
             content.correlator.as_ref().map(Uuid::as_bytes),
-            content.idempotency_key,
-            content.message.start as i64,
-            content.message.len() as i64,
-            row.events,
-            row.data,
-            row.validators,
+            row.texts.idempotency_key,
+            row.texts.message.start as i64,
+            row.texts.message.len() as i64,
+            row.texts.events,
+            row.values,
+            row.texts.validators,
         ])?;
     if inserted == 0 {
-        return match key_holder(connection, namespace, content.idempotency_key.as_deref())? {
+        return match key_holder(connection, namespace, content.idempotency_key())? {
             Some(holder) => Ok(Err(AppendError::DuplicateKey { holder })),
             None => Err(Error::Refused(format!(
                 "a message with the id {} is in the log already",
@@ -85,7 +85,7 @@ fn insert(
     for (part, json) in &row.large {
         connection
             .prepare_cached("INSERT INTO large_values (pos, part, json) VALUES (?1, ?2, ?3)")?
-            .execute(params![pos, part, &json[..]])?;
+            .execute(params![pos, part, json])?;
     }
     if let Some(reply) = &record.reply {
         connection

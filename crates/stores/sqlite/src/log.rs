@@ -197,8 +197,8 @@ fn record(
     }
     let record = row::decode(row, namespace)?;
     let holds = match (EventId(part).index(), DataId(part).index()) {
-        (Some(event), _) => event < record.content.events.len(),
-        (_, Some(value)) => value < record.content.values.len(),
+        (Some(event), _) => event < record.content.events_len(),
+        (_, Some(value)) => value < record.content.values_len(),
         (None, None) => true,
     };
     Ok(holds.then_some((pos, record)))
@@ -217,12 +217,12 @@ fn value(
         return Ok(None);
     };
     let content = &record.content;
-    let Some(value) = content.values.get(part) else {
+    let Some(value) = content.values().nth(part) else {
         return Ok(None);
     };
     let damaged =
         |what: &str| Error::damaged(format!("value {id} of namespace {namespace} {what}"));
-    let json = match &value.json {
+    let json = match value.json {
         Some(json) => json.to_vec(),
         None => connection
             .prepare_cached("SELECT json FROM large_values WHERE pos = ?1 AND part = ?2")?

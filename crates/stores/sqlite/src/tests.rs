@@ -101,13 +101,17 @@ async fn a_record_whose_second_statement_fails_leaves_nothing() {
         )
         .unwrap();
     let mut large = record(&ns, 2, 10);
-    large.content.idempotency_key = Some("k".into());
-    large.content.values = vec![RecordValue {
-        validator: Validator::Json,
-        json: Some(vec![b'1'; 10_000].into()),
-    }];
+    large.content.edit(|parts| {
+        parts.idempotency_key = Some("k".to_owned());
+        parts.values = vec![RecordValue {
+            validator: Validator::Json,
+            json: Some(vec![b'1'; 10_000].into()),
+        }];
+    });
     let mut keyed = record(&ns, 3, 10);
-    keyed.content.idempotency_key = Some("k".into());
+    keyed
+        .content
+        .edit(|parts| parts.idempotency_key = Some("k".to_owned()));
     let answers = store.append(vec![record(&ns, 1, 10), large, keyed]).await;
     assert_eq!(answers[0].as_ref().unwrap().last, Sequence(1));
     assert_eq!(kind(&answers[1]), StoreErrorKind::Other);

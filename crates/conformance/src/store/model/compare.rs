@@ -55,13 +55,18 @@ impl Model {
         for (read, expected) in read.iter().zip(log) {
             let mut read = Record::clone(read);
             let id = read.content.id;
-            for (part, value) in read.content.values.iter_mut().enumerate() {
+            let mut values = Vec::new();
+            for part in 0..read.content.values_len() {
                 let apart = store.value(namespace, id.value(part)).await.unwrap();
-                let json = apart.unwrap().value.get().to_owned();
-                value.json.get_or_insert_with(|| json.into());
+                values.push(apart.unwrap().value.get().to_owned());
             }
+            read.content.edit(|parts| {
+                for (value, json) in parts.values.iter_mut().zip(values) {
+                    value.json.get_or_insert_with(|| json.into());
+                }
+            });
             assert_eq!(read, *expected);
-            let last = expected.content.events.len() - 1;
+            let last = expected.content.events_len() - 1;
             let found = store.record(namespace, id.event(last).0).await.unwrap();
             assert_eq!(found.map(|found| found.last), Some(expected.last));
         }

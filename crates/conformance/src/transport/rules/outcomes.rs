@@ -152,7 +152,7 @@ pub(super) async fn reply(bench: &mut Bench) -> Kept {
                 .iter()
                 .all(|id| *id != record.content.id)
         })
-        .map(|record| (record.content.correlator, &*record.content.tag))
+        .map(|record| (record.content.correlator, record.content.tag()))
         .collect();
     let due = [(Some(question.message.0), "answer")];
     require(answers == due, || {

@@ -12,7 +12,7 @@ use super::{Answer, Wrong, now};
 const FILLER: &str = "between two records";
 
 pub(super) fn is_filler(record: &Record) -> bool {
-    &*record.content.tag == FILLER
+    record.content.tag() == FILLER
 }
 
 impl Wrong {
@@ -35,7 +35,7 @@ impl Wrong {
             .map(|record| {
                 (
                     record.content.namespace.clone(),
-                    record.content.events.len(),
+                    record.content.events_len(),
                 )
             })
             .collect();
@@ -44,7 +44,7 @@ impl Wrong {
             kept.fillers += 1;
             let number = 1 << 40 | kept.fillers;
             let mut filler = record(&wanted.content.namespace, number, &["filler"], &[]);
-            filler.content.tag = FILLER.into();
+            filler.content.edit(|parts| parts.tag = FILLER.to_owned());
             both.extend([filler, wanted]);
         }
         let (inner, wait) = (self.inner.clone(), self.inner.append(both));

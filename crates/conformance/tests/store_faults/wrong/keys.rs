@@ -53,7 +53,7 @@ impl Wrong {
                     }
                     let mut record = record;
                     record.reply = None;
-                    record.content.idempotency_key = None;
+                    forget_key(&mut record);
                     kept.lock().unwrap().refused.push(record);
                 }
                 answers.push(answer);
@@ -76,14 +76,14 @@ impl Wrong {
         let known_reply = reply_place.and_then(|place| state.replies.get(&place).copied());
         let duplicate = |holder| Said::Only(AppendError::DuplicateKey { holder });
         match (self.fault, known) {
-            (Fault::TakesAKeyTwice, Some(_)) => record.content.idempotency_key = None,
+            (Fault::TakesAKeyTwice, Some(_)) => forget_key(record),
             (Fault::AnswersADuplicateEarly, Some(holder)) => return duplicate(holder),
             (Fault::StoresARefusedDuplicate, Some(holder)) => {
-                record.content.idempotency_key = None;
+                forget_key(record);
                 return Said::ThoughStored(AppendError::DuplicateKey { holder });
             }
             (Fault::SharesKeysAmongNamespaces, None) => {
-                let key = record.content.idempotency_key.as_deref();
+                let key = record.content.idempotency_key();
                 let mut others = state.keys.iter();
                 let other = others.find(|((_, other), _)| Some(&**other) == key);
                 if let Some((_, holder)) = other {
@@ -98,7 +98,7 @@ impl Wrong {
                     return duplicate(*holder);
                 }
             }
-            (Fault::LosesKeysInACrash, _) if crashed => record.content.idempotency_key = None,
+            (Fault::LosesKeysInACrash, _) if crashed => forget_key(record),
             (Fault::LosesReplyKeysInAClose, _) if self.before == Before::Close => {
                 record.reply = None;
             }
@@ -168,7 +168,7 @@ impl Wrong {
                 && let Some(place) = key_place(record)
                 && !known.keys.contains_key(&place)
             {
-                record.content.idempotency_key = None;
+                forget_key(record);
                 taken.push((id, Some(place), None));
             }
             if self.is(Fault::ChecksTheReplyBeforeItsTurn)
@@ -195,8 +195,12 @@ impl Wrong {
 }
 
 fn key_place(record: &NewRecord) -> Option<(Namespace, Box<str>)> {
-    let key = record.content.idempotency_key.clone()?;
-    Some((record.content.namespace.clone(), key))
+    let key = record.content.idempotency_key()?;
+    Some((record.content.namespace.clone(), key.into()))
+}
+
+fn forget_key(record: &mut NewRecord) {
+    record.content.edit(|parts| parts.idempotency_key = None);
 }
 
 fn reply_place(reply: &ReplyKey) -> ReplyPlace {

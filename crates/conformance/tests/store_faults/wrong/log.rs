@@ -195,7 +195,7 @@ impl Wrong {
                 .iter()
                 .map(|record| {
                     let mut content = record.content.clone();
-                    content.tag = "".into();
+                    content.edit(|parts| parts.tag.clear());
                     Arc::new(Record::new(record.last, content))
                 })
                 .collect();
@@ -211,11 +211,13 @@ impl Wrong {
             *times += 1;
             *times
         };
-        if times > 1 || record.content.events.len() < 2 {
+        if times > 1 || record.content.events_len() < 2 {
             return record;
         }
         let mut content = record.content.clone();
-        content.events.pop();
+        content.edit(|parts| {
+            parts.events.pop();
+        });
         Arc::new(Record::new(record.last.previous(), content))
     }
 }
