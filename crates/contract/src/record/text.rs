@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::writer::RecordWriter;
 use crate::data::Validator;
 
 /// A part of the buffer, in the order in which they stand there.
@@ -107,9 +106,10 @@ pub struct Value<'a> {
 
 impl Text {
     pub(super) fn from_joined(joined: &Joined<'_>) -> Result<Self, JoinedError> {
-        let first_end = match joined.topics.contains(',') {
-            true => memchr::memchr(b'\n', joined.events).unwrap_or(joined.events.len()),
-            false => joined.events.len(),
+        let events = event_ends(joined)?;
+        let first_end = match events.as_deref() {
+            Some([first, ..]) => first.json as usize,
+            _ => joined.events.len(),
         };
         let message = &joined.message;
         if message.start > message.end || message.end > first_end {
@@ -122,7 +122,34 @@ impl Text {
                 letter.ok_or(JoinedError::Validators)?;
             }
         }
-        RecordWriter::joined(joined)
+        let sections: [&[u8]; SECTIONS] = [
+            joined.tag.as_bytes(),
+            joined.author.as_bytes(),
+            joined.group.as_bytes(),
+            joined.idempotency_key.unwrap_or_default().as_bytes(),
+            joined.topics.as_bytes(),
+            joined.events,
+            joined.values.unwrap_or_default(),
+            joined.validators.unwrap_or_default().as_bytes(),
+        ];
+        let len = sections.iter().map(|section| section.len()).sum();
+        if len > u32::MAX as usize {
+            return Err(JoinedError::Size);
+        }
+        let mut bytes = Vec::with_capacity(len);
+        let mut ends = [0; SECTIONS];
+        for (section, end) in sections.into_iter().zip(&mut ends) {
+            bytes.extend_from_slice(section);
+            *end = bytes.len() as u32;
+        }
+        Ok(Self {
+            bytes: bytes.into(),
+            ends,
+            events,
+            message: message.start as u32..message.end as u32,
+            has_key: joined.idempotency_key.is_some(),
+            has_values: joined.values.is_some(),
+        })
     }
 
     pub(super) fn tag(&self) -> &str {
@@ -227,6 +254,31 @@ impl Text {
     fn words(&self, section: Section) -> &str {
         words(self.section(section))
     }
+}
+
+/// Where the events of joined texts end, if there is not just one.
+fn event_ends(joined: &Joined<'_>) -> Result<Option<Arc<[EventEnds]>>, JoinedError> {
+    let topics = joined.topics.as_bytes();
+    // Mostly a short text: a plain loop is the fastest.
+    if !topics.contains(&b',') {
+        return Ok(None);
+    }
+    let mut topics = memchr::memchr_iter(b',', topics).chain([topics.len()]);
+    let mut events = Vec::new();
+    for json in memchr::memchr_iter(b'\n', joined.events).chain([joined.events.len()]) {
+        events.push(EventEnds {
+            topic: place(topics.next().ok_or(JoinedError::Topics)?)?,
+            json: place(json)?,
+        });
+    }
+    match topics.next() {
+        None => Ok(Some(events.into())),
+        Some(_) => Err(JoinedError::Topics),
+    }
+}
+
+fn place(bytes: usize) -> Result<u32, JoinedError> {
+    u32::try_from(bytes).map_err(|_| JoinedError::Size)
 }
 
 /// What was a text when it was written is one still.

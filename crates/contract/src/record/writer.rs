@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::RecordContent;
-use super::text::{EventEnds, Joined, JoinedError, SECTIONS, Section, Text};
+use super::text::{EventEnds, SECTIONS, Section, Text};
 use crate::data::Validator;
 use crate::event::EventType;
 use crate::id::MessageId;
@@ -145,47 +145,6 @@ impl RecordWriter {
         self.end(Section::Values);
         let validators = std::mem::take(&mut self.validators);
         self.bytes.extend_from_slice(&validators);
-        let has_values = self.values_written > 0;
-        self.text(has_values, message)
-    }
-
-    /// Copies texts that are joined already.
-    pub(super) fn joined(joined: &Joined<'_>) -> Result<Text, JoinedError> {
-        let key = joined.idempotency_key.unwrap_or_default();
-        let values = joined.values.unwrap_or_default();
-        let validators = joined.validators.unwrap_or_default();
-        let bytes = joined.tag.len()
-            + joined.author.len()
-            + joined.group.len()
-            + key.len()
-            + joined.topics.len()
-            + joined.events.len()
-            + values.len()
-            + validators.len();
-        if bytes > u32::MAX as usize {
-            return Err(JoinedError::Size);
-        }
-        let mut writer = Self::new(bytes);
-        writer.head(
-            joined.tag,
-            joined.author,
-            joined.group,
-            joined.idempotency_key,
-        );
-        writer.events = events(joined)?;
-        for (section, text) in [
-            (Section::Topics, joined.topics.as_bytes()),
-            (Section::Events, joined.events),
-            (Section::Values, values),
-            (Section::Validators, validators.as_bytes()),
-        ] {
-            writer.bytes.extend_from_slice(text);
-            writer.end(section);
-        }
-        Ok(writer.text(joined.values.is_some(), joined.message.clone()))
-    }
-
-    fn text(mut self, has_values: bool, message: Range<usize>) -> Text {
         self.end(Section::Validators);
         Text {
             bytes: Bytes::from(self.bytes.into_boxed_slice()),
@@ -193,7 +152,7 @@ impl RecordWriter {
             events: self.events.map(Into::into),
             message: place(message.start)..place(message.end),
             has_key: self.has_key,
-            has_values,
+            has_values: self.values_written > 0,
         }
     }
 
@@ -204,27 +163,6 @@ impl RecordWriter {
             ends.fill(self.bytes.len());
             self.ended = section + 1;
         }
-    }
-}
-
-/// Where the events of joined texts end, if there is not just one.
-fn events(joined: &Joined<'_>) -> Result<Option<Vec<EventEnds>>, JoinedError> {
-    let topics = joined.topics.as_bytes();
-    if memchr::memchr(b',', topics).is_none() {
-        return Ok(None);
-    }
-    let mut topics = memchr::memchr_iter(b',', topics).chain([topics.len()]);
-    let mut events = Vec::new();
-    for json in memchr::memchr_iter(b'\n', joined.events).chain([joined.events.len()]) {
-        let topic = topics.next().ok_or(JoinedError::Topics)?;
-        events.push(EventEnds {
-            topic: place(topic),
-            json: place(json),
-        });
-    }
-    match topics.next() {
-        None => Ok(Some(events)),
-        Some(_) => Err(JoinedError::Topics),
     }
 }
 

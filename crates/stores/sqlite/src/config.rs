@@ -24,7 +24,8 @@ pub struct Config {
     /// Threads that read, each with its own connection.
     #[schemars(range(max = 256))]
     pub readers: NonZeroUsize,
-    /// Memory for pages of the database, in bytes, of each connection: one that writes, and the readers.
+    /// Memory for pages of the database, in bytes, of the connection that writes. Each reader has as much, but at
+    /// most 2 MiB: more makes it slower.
     #[schemars(range(max = 1_099_511_627_776_u64))]
     pub cache_bytes: u64,
     /// How many bytes of the database readers map into memory instead of copying; 0 turns it off. A disk

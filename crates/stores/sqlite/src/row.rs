@@ -105,7 +105,7 @@ fn without_large(content: &RecordContent, inline_max: usize) -> (Option<Cow<'_, 
 
 /// Makes a record of a row with [`COLUMNS`]: its texts are copied once, into one buffer.
 pub(crate) fn decode(row: &Row<'_>, namespace: &Namespace) -> Result<Record, Error> {
-    let pos: i64 = row.get(0)?;
+    let pos = integer(row, 0)?;
     let sequence = pos & SEQUENCE_MAX;
     let damaged = |what: &str| {
         Error::damaged(format!(
@@ -113,13 +113,13 @@ pub(crate) fn decode(row: &Row<'_>, namespace: &Namespace) -> Result<Record, Err
         ))
     };
 
-    let kind: i64 = row.get(2)?;
+    let kind = integer(row, 2)?;
     let kind = usize::try_from(kind)
         .ok()
         .and_then(|kind| EventType::ALL.get(kind).copied())
         .ok_or_else(|| damaged("has an unknown type"))?;
     let id = MessageId(uuid(blob(row, 1)?).ok_or_else(|| damaged("has an id that is none"))?);
-    let created = photinus_contract::Timestamp::from_nanos(row.get(3)?);
+    let created = photinus_contract::Timestamp::from_nanos(integer(row, 3)?);
     let correlator = match row.get_ref(8)? {
         ValueRef::Null => None,
         value => Some(
@@ -139,7 +139,7 @@ pub(crate) fn decode(row: &Row<'_>, namespace: &Namespace) -> Result<Record, Err
             ValueRef::Null => None,
             value => Some(value.as_str().map_err(|_| damaged("has a bad key"))?),
         },
-        message: message_range(row.get(10)?, row.get(11)?)
+        message: message_range(integer(row, 10)?, integer(row, 11)?)
             .ok_or_else(|| damaged("has its message outside of its first event"))?,
         events: blob(row, 12)?,
         values: match row.get_ref(13)? {
@@ -160,6 +160,15 @@ pub(crate) fn decode(row: &Row<'_>, namespace: &Namespace) -> Result<Record, Err
 fn message_range(start: i64, len: i64) -> Option<Range<usize>> {
     let start = usize::try_from(start).ok()?;
     Some(start..start.checked_add(usize::try_from(len).ok()?)?)
+}
+
+fn integer(row: &Row<'_>, column: usize) -> Result<i64, Error> {
+    match row.get_ref(column)? {
+        ValueRef::Integer(value) => Ok(value),
+        _ => Err(Error::damaged(format!(
+            "column {column} of a record is no integer"
+        ))),
+    }
 }
 
 fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, Error> {

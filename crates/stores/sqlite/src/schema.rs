@@ -19,6 +19,9 @@ pub(crate) const FILE_WAL: &str = "photinus.db-wal";
 const APPLICATION_ID: i32 = 0x5048_4F54;
 /// Bytes of a page; fixed when the database is created.
 pub(crate) const PAGE_BYTES: u32 = 4096;
+/// Most bytes of pages that a reader keeps. It goes through the log from page to page, and hardly comes back to one:
+/// with more, each page is read into memory that the processor has not seen for long.
+const READER_CACHE_BYTES_MAX: u64 = 2 << 20;
 /// How long a statement waits for a lock that a stranger holds, such as a tool that makes a copy.
 const STRANGER_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -137,7 +140,7 @@ impl Place {
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
             // What was deleted is not left lying in pages that are written anyway: secrets among it.
             connection.pragma_update_and_check(None, "secure_delete", "fast", |_| Ok(()))?;
-            connection.pragma_update(None, "cache_size", self.cache_kib())?;
+            connection.pragma_update(None, "cache_size", kib(self.config.cache_bytes))?;
             connection.pragma_update(
                 None,
                 "synchronous",
@@ -169,7 +172,8 @@ impl Place {
                 OpenFlags::SQLITE_OPEN_READ_ONLY | NO_MUTEX,
             )?;
             connection.busy_timeout(STRANGER_WAIT)?;
-            connection.pragma_update(None, "cache_size", self.cache_kib())?;
+            let cache = self.config.cache_bytes.min(READER_CACHE_BYTES_MAX);
+            connection.pragma_update(None, "cache_size", kib(cache))?;
             connection.pragma_update(None, "mmap_size", as_pragma(self.config.mmap_bytes))?;
             connection.set_prepared_statement_cache_capacity(32);
             Ok(connection)
@@ -183,11 +187,11 @@ impl Place {
         let path = self.directory.join(FILE);
         File::open(&path).map_err(|error| inaccessible(&path, "open", &error))
     }
+}
 
-    /// Negative, so that SQLite reads it as KiB and not as pages.
-    fn cache_kib(&self) -> i64 {
-        -as_pragma(self.config.cache_bytes / 1024)
-    }
+/// Negative, so that SQLite reads it as KiB and not as pages.
+fn kib(bytes: u64) -> i64 {
+    -as_pragma(bytes / 1024)
 }
 
 /// The address of a file that nobody changes.
