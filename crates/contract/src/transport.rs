@@ -23,6 +23,7 @@ use crate::filter::SubscriptionFilter;
 use crate::id::{ConnectionId, MessageId, Sequence, SubscriptionId};
 use crate::message::{MessageInput, MessageKind};
 use crate::options::SubscriptionOptions;
+use crate::run::Run;
 use crate::subscription::Subscription;
 
 /// A transport before it runs: what the server lists, documents and checks for every plugin, used or not.
@@ -86,6 +87,22 @@ pub trait Transport: Send + Sync + 'static {
     /// [`HandOver::Busy`]. May still be called after the connection was closed, and then says
     /// [`HandOver::Closed`].
     fn deliver(&self, delivery: Delivery) -> HandOver;
+
+    /// Hands over several events, each as by [`deliver`](Self::deliver) and with its rules; one by one through it by
+    /// default. A transport that pays for each call, for a lock or for waking somebody, does so once for a run.
+    ///
+    /// It takes the deliveries out in order. [`HandOver::Ok`] says that it has taken all; anything else is about the
+    /// last one that it took out (the first, if none): those before it are taken, and those after it were not handed
+    /// over. They come again, in order, when it can go on.
+    fn deliver_run(&self, run: &mut Run) -> HandOver {
+        while let Some(delivery) = run.next_delivery() {
+            match self.deliver(delivery) {
+                HandOver::Ok => {}
+                refused => return refused,
+            }
+        }
+        HandOver::Ok
+    }
 
     /// Hands over a batch, with the rules of [`deliver`](Self::deliver); at most one batch is in flight for
     /// a (connection, subscription). Only called if [`Capabilities::batches`] is set.
@@ -259,6 +276,14 @@ pub trait Callbacks: Send + Sync + 'static {
     /// what it received on the old one. An acknowledgement is durable soon after, not on return: a crash may repeat events
     /// that were acknowledged within the last 200 ms.
     fn respond(&self, connection: &ConnectionId, response: Response);
+
+    /// As many calls of [`respond`](Self::respond), in this order, for the price of about one. For a transport that
+    /// has several answers at hand; it does not wait for more.
+    fn respond_all(&self, connection: &ConnectionId, responses: Vec<Response>) {
+        for response in responses {
+            self.respond(connection, response);
+        }
+    }
 
     /// Takes a message in: resolves when it is committed. With an idempotency key that was used before,
     /// `FF10430`. Dropping the future does not take the message back.

@@ -25,6 +25,7 @@ use photinus_contract::{ConnectionId, MessageInput, Sequence, VoidReason};
 use crate::connections::Connections;
 use crate::instant::Instant;
 use crate::position::{Position, Progress, Unsaved};
+use crate::unanswered::Unanswered;
 use crate::window::{SlotState, Window};
 
 pub use self::vocabulary::{Action, DispatcherConfig, Input, Item, Room, Taken, Verdict};
@@ -42,7 +43,7 @@ pub struct Dispatcher<E> {
     window: Window<E>,
     connections: Connections,
     /// Single deliveries that wait for an answer, by number.
-    in_flight: BTreeMap<u64, Sequence>,
+    in_flight: Unanswered,
     batch: Option<BatchInFlight>,
     /// Replies and parked entries that are being written, by the number of their delivery.
     writing: BTreeMap<u64, Sequence>,
@@ -91,7 +92,7 @@ impl<E: Clone> Dispatcher<E> {
             delivered_to: record.offset,
             window: Window::new(),
             connections: Connections::default(),
-            in_flight: BTreeMap::new(),
+            in_flight: Unanswered::default(),
             batch: None,
             writing: BTreeMap::new(),
             next_number: 1,
@@ -243,6 +244,12 @@ impl<E: Clone> Dispatcher<E> {
     /// How many events are with the application.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len() + self.batch.as_ref().map_or(0, |batch| batch.items.len())
+    }
+
+    /// The number of the oldest delivery or batch that is in flight.
+    pub fn oldest_number(&self) -> Option<u64> {
+        let batch = self.batch.as_ref().map(|batch| batch.number);
+        batch.or(self.in_flight.first().map(|(number, _)| number))
     }
 
     /// How many events are settled by an answer to this delivery or batch, given over this connection; `None` if

@@ -12,6 +12,7 @@ mod filter;
 mod instant;
 mod position;
 mod retry;
+mod unanswered;
 mod window;
 
 pub use dispatcher::{

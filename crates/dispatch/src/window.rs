@@ -114,14 +114,36 @@ impl<E> Window<E> {
         self.slots.iter_mut()
     }
 
-    /// The events after `sequence`, in order.
-    pub(crate) fn after(&self, sequence: Sequence) -> impl Iterator<Item = &Slot<E>> {
-        let start = self.slots.partition_point(|slot| slot.sequence <= sequence);
-        self.slots.range(start..)
+    /// The event at a place, which is below [`len`](Self::len).
+    pub(crate) fn at(&self, place: usize) -> &Slot<E> {
+        &self.slots[place]
     }
 
+    /// As [`at`](Self::at).
+    pub(crate) fn at_mut(&mut self, place: usize) -> &mut Slot<E> {
+        &mut self.slots[place]
+    }
+
+    /// The place of the first event after `sequence`; the length if there is none.
+    pub(crate) fn place_after(&self, sequence: Sequence) -> usize {
+        match self.index(sequence) {
+            Ok(place) => place + 1,
+            Err(place) => place,
+        }
+    }
+
+    /// Where the event is, or would be. Where most events of the log match, their sequences follow each other, and it
+    /// is found at once.
     fn index(&self, sequence: Sequence) -> Result<usize, usize> {
-        self.slots
-            .binary_search_by_key(&sequence, |slot| slot.sequence)
+        let Some(front) = self.slots.front() else {
+            return Err(0);
+        };
+        let guess = sequence.0.wrapping_sub(front.sequence.0) as usize;
+        match self.slots.get(guess) {
+            Some(slot) if slot.sequence == sequence => Ok(guess),
+            _ => self
+                .slots
+                .binary_search_by_key(&sequence, |slot| slot.sequence),
+        }
     }
 }

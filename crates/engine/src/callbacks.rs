@@ -10,7 +10,7 @@ use photinus_contract::{
 
 use crate::core::Core;
 use crate::metrics::Source;
-use crate::shard::Mail;
+use crate::shard::{Mail, ShardHandle};
 
 /// The callbacks of one transport.
 pub(crate) struct EngineCallbacks {
@@ -67,11 +67,34 @@ impl Callbacks for EngineCallbacks {
     }
 
     fn respond(&self, connection: &ConnectionId, response: Response) {
-        let shard = self.core.registry.shard(response.subscription);
-        shard.post(Mail::Answer {
-            connection: connection.clone(),
-            response,
-        });
+        self.respond_all(connection, vec![response]);
+    }
+
+    fn respond_all(&self, connection: &ConnectionId, responses: Vec<Response>) {
+        let registry = &self.core.registry;
+        let post = |shard: &ShardHandle, responses: Vec<Response>| {
+            let connection = connection.clone();
+            shard.post(Mail::Answers {
+                connection,
+                responses,
+            });
+        };
+        let Some(first) = responses.first() else {
+            return;
+        };
+        let shard = registry.shard(first.subscription);
+        let is_there = |response: &Response| registry.shard(response.subscription) == shard;
+        if responses.iter().all(is_there) {
+            return post(shard, responses);
+        }
+        let mut rest = responses;
+        for shard in registry.shards() {
+            let is_there = |response: &mut Response| registry.shard(response.subscription) == shard;
+            let answers: Vec<_> = rest.extract_if(.., is_there).collect();
+            if !answers.is_empty() {
+                post(shard, answers);
+            }
+        }
     }
 
     fn publish(

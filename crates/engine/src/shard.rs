@@ -4,6 +4,7 @@
 //! ask for. It is the one place where an action becomes I/O. Everything reaches it through one mailbox.
 
 mod active;
+mod answers;
 mod feed;
 mod mail;
 mod mailbox;
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use photinus_contract::transport::ConnectionState;
-use photinus_contract::{ConnectionId, Namespace, Response, Sequence, SubscriptionId};
+use photinus_contract::{ConnectionId, Namespace, Sequence, SubscriptionId};
 use photinus_dispatch::{Input, Instant};
 use tracing::{info, warn};
 
@@ -156,10 +157,10 @@ impl Shard {
             } => {
                 self.state(subscription, connection, &state);
             }
-            Mail::Answer {
+            Mail::Answers {
                 connection,
-                response,
-            } => self.answer(&connection, response),
+                responses,
+            } => self.answers(&connection, responses),
             Mail::Claimed {
                 subscription,
                 start,
@@ -265,40 +266,6 @@ impl Shard {
             _ => Input::Up(connection),
         };
         self.tell(id, input);
-    }
-
-    fn answer(&mut self, connection: &ConnectionId, response: Response) {
-        let id = response.subscription;
-        let now = self.now();
-        let wall = self.core.clock.now();
-        if let Some(active) = self.active.get_mut(&id) {
-            active.note_answer(now, connection, &response);
-        }
-        let Some(running) = self.running(id) else {
-            return;
-        };
-        // An answer to a delivery of a former owner is late by definition.
-        let number = match response.delivery.epoch() == running.epoch {
-            true => response.delivery.number(),
-            false => 0,
-        };
-        let items = response
-            .items
-            .into_iter()
-            .filter(|(item, _)| item.epoch() == running.epoch)
-            .map(|(item, outcome)| (item.number(), perform::verdict(outcome, now, wall)))
-            .collect();
-        let verdict = perform::verdict(response.outcome, now, wall);
-        let connection = connection.clone();
-        self.tell(
-            id,
-            Input::Answer {
-                connection,
-                number,
-                verdict,
-                items,
-            },
-        );
     }
 
     /// Ends a dispatcher, and writes its position.

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use photinus_contract::secrets::SecretPlaces;
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
-    Batch, Capabilities, ChangeEvent, CodedError, ConnectionId, Delivery, DeliveryId, HandOver,
+    Batch, Capabilities, ChangeEvent, CodedError, ConnectionId, DeliveryId, HandOver, Run,
     SubscriptionId, SubscriptionOptions, Transport, VoidReason,
 };
 use serde_json::Value;
@@ -60,8 +60,9 @@ impl RunningTransport {
         &self.secret_places
     }
 
-    pub(crate) fn deliver(&self, delivery: Delivery) -> HandOver {
-        self.contained("deliver", || self.transport.deliver(delivery))
+    /// Hands over a run. What comes back is about the last delivery that was taken out.
+    pub(crate) fn deliver_run(&self, run: &mut Run) -> HandOver {
+        self.contained("deliver", || self.transport.deliver_run(run))
             .unwrap_or_else(panicked)
     }
 

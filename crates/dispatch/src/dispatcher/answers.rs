@@ -35,11 +35,15 @@ impl<E: Clone> Dispatcher<E> {
         {
             let mut items: BTreeMap<u64, Verdict> = items.into_iter().collect();
             for (number, sequence) in batch.items {
-                let verdict = items.remove(&number).unwrap_or_else(|| verdict.clone());
+                let own = match items.is_empty() {
+                    true => None,
+                    false => items.remove(&number),
+                };
+                let verdict = own.unwrap_or_else(|| verdict.clone());
                 self.settle(number, sequence, verdict, &mut rewind);
             }
         } else if let Some(sequence) = self.in_flight_to(number, connection) {
-            self.in_flight.remove(&number);
+            self.in_flight.remove(number);
             self.settle(number, sequence, verdict, &mut rewind);
         } else {
             self.late_answers += 1;
@@ -54,8 +58,13 @@ impl<E: Clone> Dispatcher<E> {
         let mut sequences: Vec<(u64, Sequence)> = Vec::new();
         if let Some(batch) = self.batch.take_if(|batch| batch.number == number) {
             sequences = batch.items;
-        } else if let Some(sequence) = self.in_flight.remove(&number) {
-            sequences.push((number, sequence));
+        } else {
+            let mut back = self.in_flight.remove_from(number);
+            sequences.extend(back.pop_front());
+            // What was asked for after it was not handed over either.
+            for (_, sequence) in back {
+                self.set_state(sequence, SlotState::Ready);
+            }
         }
         let Some(&(_, first)) = sequences.first() else {
             return;
@@ -126,13 +135,8 @@ impl<E: Clone> Dispatcher<E> {
                 );
             }
         } else {
-            let due = |sequence: &Sequence| is_due(self.deadline(*sequence));
-            expired.extend(
-                self.in_flight
-                    .iter()
-                    .filter(|(_, s)| due(s))
-                    .map(|(number, s)| (*number, *s)),
-            );
+            let due = |sequence: Sequence| is_due(self.deadline(sequence));
+            expired.extend(self.in_flight.iter().filter(|(_, s)| due(*s)));
         }
         // The lowest one has failed. Others that are due waited behind it: they are not expected to be
         // answered any more either, but only one failure is counted.
@@ -234,7 +238,7 @@ impl<E: Clone> Dispatcher<E> {
             self.voids
                 .push_back((batch.connection, batch.number, reason_of(batch.number)));
         }
-        for (number, sequence) in std::mem::take(&mut self.in_flight).into_iter().rev() {
+        for (number, sequence) in std::mem::take(&mut self.in_flight).iter().rev() {
             if let Some(slot) = self.window.get(sequence)
                 && let SlotState::InFlight(in_flight) = &slot.state
             {
@@ -267,7 +271,7 @@ impl<E: Clone> Dispatcher<E> {
 
     /// The event of a single delivery, if it is current and was given to this connection.
     pub(super) fn in_flight_to(&self, number: u64, connection: &ConnectionId) -> Option<Sequence> {
-        let sequence = *self.in_flight.get(&number)?;
+        let sequence = self.in_flight.get(number)?;
         match &self.window.get(sequence)?.state {
             SlotState::InFlight(in_flight) if in_flight.connection == *connection => Some(sequence),
             _ => None,

@@ -4,7 +4,7 @@ use photinus_contract::{ConnectionId, Sequence};
 
 use super::{Action, BatchInFlight, Dispatcher, Item, Write, Written};
 use crate::instant::Instant;
-use crate::window::{InFlight, SlotState};
+use crate::window::{InFlight, Slot, SlotState};
 
 impl<E: Clone> Dispatcher<E> {
     pub(super) fn next_delivery(&mut self, now: Instant) -> Option<Action<E>> {
@@ -20,9 +20,9 @@ impl<E: Clone> Dispatcher<E> {
         if self.config.batch_timeout.is_some() {
             self.next_batch(now, connection)
         } else {
-            let sequence = self.next_ready()?;
-            let item = self.take(now, sequence, &connection);
-            self.in_flight.insert(item.number, sequence);
+            let place = self.next_ready()?;
+            let item = self.take(now, place, &connection);
+            self.in_flight.push(item.number, item.sequence);
             Some(Action::Deliver { connection, item })
         }
     }
@@ -32,20 +32,15 @@ impl<E: Clone> Dispatcher<E> {
         if self.batch.is_some() || !(full || self.fill_deadline()? <= now) {
             return None;
         }
-        let ready: Vec<Sequence> = self
-            .window
-            .iter()
-            .filter(|slot| slot.state == SlotState::Ready)
-            .map(|slot| slot.sequence)
-            .collect();
-        if ready.is_empty() {
-            return None;
-        }
+        let is_ready = |slot: &Slot<E>| slot.state == SlotState::Ready;
+        let first = self.window.iter().position(is_ready)?;
         let number = self.number();
-        let items: Vec<_> = ready
-            .iter()
-            .map(|sequence| self.take(now, *sequence, &connection))
-            .collect();
+        let mut items = Vec::with_capacity(self.window.len() - first);
+        for place in first..self.window.len() {
+            if is_ready(self.window.at(place)) {
+                items.push(self.take(now, place, &connection));
+            }
+        }
         self.filling_since = None;
         self.batch = Some(BatchInFlight {
             number,
@@ -91,8 +86,9 @@ impl<E: Clone> Dispatcher<E> {
     /// The earliest time at which an answer is overdue. All deliveries have the same time, so it is that of
     /// the oldest.
     pub(super) fn first_deadline(&self) -> Option<Instant> {
-        let (_, sequence) = self.in_flight.first_key_value()?;
-        self.deadline(*sequence)
+        self.config.ack_timeout?;
+        let (_, sequence) = self.in_flight.first()?;
+        self.deadline(sequence)
     }
 
     pub(super) fn deadline(&self, sequence: Sequence) -> Option<Instant> {
@@ -102,30 +98,25 @@ impl<E: Clone> Dispatcher<E> {
         }
     }
 
-    fn next_ready(&self) -> Option<Sequence> {
-        self.window
-            .after(self.delivered_to)
-            .find(|slot| slot.state == SlotState::Ready)
-            .map(|slot| slot.sequence)
+    /// The place in the window of the event that is delivered next.
+    fn next_ready(&self) -> Option<usize> {
+        let start = self.window.place_after(self.delivered_to);
+        (start..self.window.len()).find(|place| self.window.at(*place).state == SlotState::Ready)
     }
 
-    /// Puts an event in flight.
-    fn take(&mut self, now: Instant, sequence: Sequence, connection: &ConnectionId) -> Item<E> {
+    /// Puts the event at a place of the window in flight.
+    fn take(&mut self, now: Instant, place: usize, connection: &ConnectionId) -> Item<E> {
         let number = self.number();
         let deadline = self.ack_deadline(now);
         let connection = connection.clone();
+        let slot = self.window.at_mut(place);
+        slot.state = SlotState::InFlight(InFlight {
+            number,
+            connection,
+            deadline,
+        });
+        let (sequence, event) = (slot.sequence, slot.event.clone());
         self.delivered_to = sequence;
-        let event = match self.window.get_mut(sequence) {
-            Some(slot) => {
-                slot.state = SlotState::InFlight(InFlight {
-                    number,
-                    connection,
-                    deadline,
-                });
-                slot.event.clone()
-            }
-            None => unreachable!("what is ready is in the window"),
-        };
         self.item(number, sequence, event)
     }
 

@@ -163,9 +163,9 @@ impl SubscriptionMetrics {
         self.voided.one();
     }
 
-    /// An answer came too late.
-    pub(crate) fn late(&self) {
-        self.lane.late.one();
+    /// So many answers came too late.
+    pub(crate) fn late(&self, answers: u64) {
+        self.lane.late.add(answers);
     }
 
     /// An event was parked.

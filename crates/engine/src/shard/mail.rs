@@ -36,10 +36,10 @@ pub(crate) enum Mail {
         connection: ConnectionId,
         state: ConnectionState,
     },
-    /// The application answered.
-    Answer {
+    /// The application answered, over one connection, in this order.
+    Answers {
         connection: ConnectionId,
-        response: Response,
+        responses: Vec<Response>,
     },
     /// A claim was answered.
     Claimed {

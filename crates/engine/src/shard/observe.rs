@@ -3,93 +3,120 @@
 //! Of an event a few atomics, which hang on the subscription; of how a dispatcher stands once a turn.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
 use photinus_contract::store::OffsetError;
-use photinus_contract::{ConnectionId, HandOver, Response, SubscriptionId};
+use photinus_contract::{ConnectionId, Outcome, Response, SubscriptionId};
 use photinus_dispatch::Instant;
 
-use super::Shard;
-use super::active::{Active, Running};
+use super::active::{Active, Phase, Running};
+use super::{Shard, Spec};
 use crate::metrics::Now;
 
-/// When the deliveries that are in flight were handed over, by number, which rises.
+/// When the deliveries that are in flight were handed over, by number, which rises: a run at a time.
 #[derive(Default)]
-pub(super) struct Handed(VecDeque<(u64, Instant)>);
+pub(super) struct Handed(VecDeque<(RangeInclusive<u64>, Instant)>);
 
 impl Handed {
-    fn push(&mut self, number: u64, now: Instant) {
-        self.0.push_back((number, now));
+    pub(super) fn push(&mut self, numbers: RangeInclusive<u64>, now: Instant) {
+        self.0.push_back((numbers, now));
     }
 
-    fn take(&mut self, number: u64) -> Option<Instant> {
-        let index = self.0.binary_search_by_key(&number, |(number, _)| *number);
-        self.0.remove(index.ok()?).map(|(_, since)| since)
+    fn since(&self, number: u64) -> Option<Instant> {
+        let is_before = |numbers: &RangeInclusive<u64>| *numbers.end() < number;
+        let place = match self.0.front() {
+            Some((numbers, _)) if is_before(numbers) => {
+                self.0.partition_point(|(numbers, _)| is_before(numbers))
+            }
+            _ => 0,
+        };
+        let (numbers, since) = self.0.get(place)?;
+        numbers.contains(&number).then_some(*since)
     }
 
-    /// Only so many are in flight. What was voided is older than those, because numbers rise.
-    fn keep_newest(&mut self, count: usize) {
-        let rest = self.0.len().saturating_sub(count);
-        self.0.drain(..rest);
+    /// Forgets what is before the oldest that is in flight.
+    fn keep_from(&mut self, oldest: Option<u64>) {
+        while self
+            .0
+            .front()
+            .is_some_and(|(numbers, _)| oldest.is_none_or(|oldest| *numbers.end() < oldest))
+        {
+            self.0.pop_front();
+        }
     }
 }
 
-impl Active {
-    /// A delivery, or a batch of so many events, was handed over.
-    pub(super) fn note_handed(
-        &mut self,
-        now: Instant,
-        number: u64,
-        events: usize,
-        hand_over: &HandOver,
-    ) {
-        self.spec.metrics.handed_over(hand_over, events);
-        if matches!(hand_over, HandOver::Ok) {
-            if self.spec.subscription.options.is_batch() {
-                self.spec.metrics.batch_taken();
-            }
-            if let Some(running) = self.running() {
-                running.handed.push(number, now);
-            }
-        }
-    }
+/// Acknowledgements that are counted together.
+#[derive(Default)]
+pub(super) struct Tally {
+    acknowledged: usize,
+    late: u64,
+    /// Answers to what was handed over then.
+    answered: Option<(Instant, u64)>,
+}
 
+impl Tally {
     /// An answer came. To be called before the dispatcher gets it.
-    pub(super) fn note_answer(
+    pub(super) fn note(
         &mut self,
         now: Instant,
+        spec: &Spec,
+        running: &Running,
         connection: &ConnectionId,
         response: &Response,
     ) {
-        let metrics = self.spec.metrics.clone();
-        let is_batch = self.spec.subscription.options.is_batch();
-        let transport = self.spec.transport.clone();
-        let Some(running) = self.running() else {
+        let (id, epoch) = (response.delivery, running.epoch);
+        let events = running.dispatcher.current(id.number(), connection);
+        let Some(mut events) = events.filter(|_| id.epoch() == epoch) else {
+            self.late += 1;
             return;
         };
-        let Running {
-            dispatcher, epoch, ..
-        } = running;
-        let (id, epoch) = (response.delivery, *epoch);
-        let events = dispatcher.current(id.number(), connection);
-        let Some(mut events) = events.filter(|_| id.epoch() == epoch) else {
-            return metrics.late();
-        };
-        if is_batch {
+        let metrics = &spec.metrics;
+        if spec.subscription.options.is_batch() {
             let items = response.items.iter();
             for (_, outcome) in items.filter(|(item, _)| item.epoch() == epoch).take(events) {
                 metrics.ended(outcome, 1);
                 events -= 1;
             }
         }
-        metrics.ended(&response.outcome, events);
-        if let Some(since) = running.handed.take(id.number()) {
-            transport.ack_latency.took(now.0.saturating_sub(since.0));
+        match response.outcome {
+            Outcome::Acknowledge { reply: None } => self.acknowledged += events,
+            _ => metrics.ended(&response.outcome, events),
+        }
+        if let Some(since) = running.handed.since(id.number()) {
+            match &mut self.answered {
+                Some((same, count)) if *same == since => *count += 1,
+                other => {
+                    let before = other.replace((since, 1));
+                    took(now, spec, before);
+                }
+            }
         }
     }
 
+    /// No more of them come.
+    pub(super) fn count(self, now: Instant, spec: &Spec) {
+        let metrics = &spec.metrics;
+        if self.acknowledged > 0 {
+            metrics.ended(&Outcome::ack(), self.acknowledged);
+        }
+        if self.late > 0 {
+            metrics.late(self.late);
+        }
+        took(now, spec, self.answered);
+    }
+}
+
+fn took(now: Instant, spec: &Spec, answered: Option<(Instant, u64)>) {
+    if let Some((since, count)) = answered {
+        let time = now.0.saturating_sub(since.0);
+        spec.transport.ack_latency.took_each(time, count);
+    }
+}
+
+impl Active {
     fn observe(&mut self, now: Instant) {
-        let metrics = self.spec.metrics.clone();
-        let Some(running) = self.running() else {
+        let Phase::Running(running) = &mut self.phase else {
             return;
         };
         let dispatcher = &running.dispatcher;
@@ -103,8 +130,8 @@ impl Active {
             is_paused: dispatcher.is_paused(now),
             is_delayed: dispatcher.is_delayed(now),
         };
-        running.handed.keep_newest(in_flight);
-        metrics.stands(stands);
+        running.handed.keep_from(dispatcher.oldest_number());
+        self.spec.metrics.stands(stands);
     }
 }
 
@@ -143,18 +170,18 @@ mod tests {
     fn what_is_in_flight_is_remembered_and_nothing_else() {
         let at = |seconds| Instant(Duration::from_secs(seconds));
         let mut handed = Handed::default();
-        for number in 1..=4 {
-            handed.push(number, at(number));
-        }
-        assert_eq!(handed.take(3), Some(at(3)), "in any order");
-        assert_eq!(handed.take(3), None);
-        // A rewind: 1, 2 and 4 are voided and are delivered again as 5 and 6 for now.
-        handed.push(5, at(5));
-        handed.push(6, at(6));
-        handed.keep_newest(2);
-        assert_eq!(handed.take(4), None);
-        assert_eq!(handed.take(5), Some(at(5)));
-        handed.keep_newest(0);
-        assert_eq!(handed.take(6), None);
+        handed.push(1..=3, at(1));
+        handed.push(4..=4, at(2));
+        assert_eq!(handed.since(3), Some(at(1)), "in any order");
+        assert_eq!(handed.since(1), Some(at(1)));
+        assert_eq!(handed.since(4), Some(at(2)));
+        // The last of a run was refused, so a number is left out.
+        handed.push(6..=9, at(3));
+        assert_eq!([handed.since(5), handed.since(10)], [None; 2]);
+        assert_eq!(handed.since(8), Some(at(3)));
+        handed.keep_from(Some(4));
+        assert_eq!((handed.since(3), handed.since(4)), (None, Some(at(2))));
+        handed.keep_from(None);
+        assert_eq!(handed.since(8), None);
     }
 }

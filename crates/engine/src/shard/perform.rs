@@ -3,15 +3,34 @@
 use photinus_contract::record::ReplyKey;
 use photinus_contract::store::{AppendError, OffsetError, ParkedEntry};
 use photinus_contract::{
-    Batch, BatchItem, Delivery, DeliveryId, HandOver, MessageInput, Outcome, SubscriptionId,
-    Timestamp,
+    Batch, BatchItem, ConnectionId, DeliveryId, HandOver, MessageInput, Outcome, Run,
+    SubscriptionId, Timestamp,
 };
 use photinus_dispatch::{Action, Input, Instant, Item, Taken, Unsaved, Verdict};
 use tracing::{debug, warn};
 
+use super::active::{Active, Phase, Running};
 use super::feed::{Meal, Payload};
 use super::{EVENTS_PER_TURN, Mail, Shard, Spec};
 use crate::publish::is_passing;
+
+/// How many deliveries are handed over in one call. The application reads the first while the next are made.
+const RUN_MAX: usize = 256;
+
+/// What a dispatcher wants to be durable.
+struct Writing {
+    spec: Spec,
+    start: u64,
+    /// The epoch and the generation.
+    owner: (u64, u64),
+    item: Item<Payload>,
+    what: Written,
+}
+
+enum Written {
+    Parked(String),
+    Reply(Box<MessageInput>),
+}
 
 impl Shard {
     /// Lets a dispatcher do what it can.
@@ -53,90 +72,64 @@ impl Shard {
     /// Performs all that a dispatcher asks for.
     pub(super) fn perform_all(&mut self, id: SubscriptionId) {
         let now = self.now();
+        while let Some(writing) = self.hand_over_all(id, now) {
+            let Writing {
+                spec,
+                start,
+                owner: (epoch, generation),
+                item,
+                what,
+            } = writing;
+            match what {
+                Written::Parked(reason) => {
+                    self.park(&spec, start, (epoch, generation), item, reason);
+                }
+                Written::Reply(reply) => self.reply(spec, start, epoch, generation, item, reply),
+            }
+        }
+    }
+
+    /// Hands over and voids what a dispatcher asks for, up to something that has to be written, or the end.
+    fn hand_over_all(&mut self, id: SubscriptionId, now: Instant) -> Option<Writing> {
+        let Active { spec, start, phase } = self.active.get_mut(&id)?;
+        let Phase::Running(running) = phase else {
+            return None;
+        };
         loop {
-            let Some(active) = self.active.get_mut(&id) else {
-                return;
-            };
-            let start = active.start;
-            let Some(running) = active.running() else {
-                return;
-            };
-            let (epoch, generation) = (running.epoch, running.generation);
-            let Some(action) = running.dispatcher.poll_action(now) else {
-                return;
-            };
-            running.replied |= matches!(action, Action::Reply { .. });
-            let spec = &active.spec;
-            match action {
+            let (item, what) = match running.dispatcher.poll_action(now)? {
                 Action::Deliver { connection, item } => {
-                    let number = item.number;
-                    let delivery = DeliveryId::new(epoch, number);
-                    let subscription = spec.subscription.clone();
-                    let event = item.event.event;
-                    let mut delivery =
-                        Delivery::new(connection, subscription, delivery, item.attempt, event);
-                    delivery.data = item.event.data;
-                    let hand_over = spec.transport.deliver(delivery);
-                    active.note_handed(now, number, 1, &hand_over);
-                    self.handed_over(id, number, hand_over);
+                    hand_over_run(spec, running, now, connection, item);
+                    continue;
                 }
                 Action::DeliverBatch {
                     connection,
                     number,
                     items,
                 } => {
-                    let events = items.len();
-                    let items = items
-                        .into_iter()
-                        .map(|item| batch_item(epoch, item))
-                        .collect();
-                    let subscription = spec.subscription.clone();
-                    let batch = DeliveryId::new(epoch, number);
-                    let batch = Batch::new(connection, subscription, batch, items);
-                    let hand_over = spec.transport.deliver_batch(batch);
-                    active.note_handed(now, number, events, &hand_over);
-                    self.handed_over(id, number, hand_over);
+                    hand_over_batch(spec, running, now, connection, number, items);
+                    continue;
                 }
                 Action::Void {
                     connection,
                     number,
                     reason,
                 } => {
-                    let delivery = DeliveryId::new(epoch, number);
+                    let delivery = DeliveryId::new(running.epoch, number);
                     spec.transport.voided(&connection, id, delivery, reason);
                     spec.metrics.voided();
+                    continue;
                 }
-                Action::Park { item, reason } => {
-                    let spec = spec.clone();
-                    self.park(&spec, start, (epoch, generation), item, reason);
-                }
-                Action::Reply { item, reply } => {
-                    let spec = spec.clone();
-                    self.reply(spec, start, epoch, generation, item, reply);
-                }
-            }
-        }
-    }
-
-    fn handed_over(&mut self, id: SubscriptionId, number: u64, hand_over: HandOver) {
-        let taken = match hand_over {
-            HandOver::Ok => return,
-            HandOver::Busy(_) => Taken::Busy,
-            HandOver::Closed => Taken::Closed,
-            HandOver::Failed(reason) => {
-                debug!(subscription = %id, reason, "a hand-over failed");
-                Taken::Failed
-            }
-            other => {
-                warn!(subscription = %id, ?other, "a hand-over ended in an unknown way");
-                Taken::Failed
-            }
-        };
-        let now = self.now();
-        if let Some(running) = self.running(id) {
-            running
-                .dispatcher
-                .handle(now, Input::HandedOver { number, taken });
+                Action::Park { item, reason } => (item, Written::Parked(reason)),
+                Action::Reply { item, reply } => (item, Written::Reply(reply)),
+            };
+            running.replied |= matches!(what, Written::Reply(_));
+            return Some(Writing {
+                spec: spec.clone(),
+                start: *start,
+                owner: (running.epoch, running.generation),
+                item,
+                what,
+            });
         }
     }
 
@@ -296,6 +289,99 @@ impl Shard {
             Unsaved::Passed | Unsaved::Settled => self.saves.settled(id, now.after(flush)),
         }
     }
+}
+
+/// Hands over a delivery, and with it those that follow: what the transport has to find, to lock and to wake is then
+/// found, locked and woken once.
+fn hand_over_run(
+    spec: &Spec,
+    running: &mut Running,
+    now: Instant,
+    connection: ConnectionId,
+    first: Item<Payload>,
+) {
+    let Running {
+        dispatcher, epoch, ..
+    } = running;
+    let mut numbers = first.number..=first.number;
+    let mut deliveries = vec![batch_item(*epoch, first)];
+    // Nothing but deliveries follows a delivery while the dispatcher is told nothing, and all to the same.
+    while deliveries.len() < RUN_MAX
+        && let Some(Action::Deliver { item, .. }) = dispatcher.poll_action(now)
+    {
+        numbers = *numbers.start()..=item.number;
+        deliveries.push(batch_item(*epoch, item));
+    }
+    let count = deliveries.len();
+    let mut run = Run::new(connection, spec.subscription.clone(), deliveries);
+    let said = match spec.transport.deliver_run(&mut run) {
+        HandOver::Ok if run.begun() < count => {
+            warn!(transport = spec.transport.name(), "it left deliveries out");
+            HandOver::Failed("the transport left deliveries out".to_owned())
+        }
+        said => said,
+    };
+    let taken = match said {
+        HandOver::Ok => count,
+        _ => run.begun().saturating_sub(1),
+    };
+    if taken > 0 {
+        spec.metrics.handed_over(&HandOver::Ok, taken);
+        running.handed.push(numbers.clone(), now);
+    }
+    if taken < count {
+        spec.metrics.handed_over(&said, 1);
+        // The numbers of deliveries that follow each other follow each other.
+        let number = numbers.start() + taken as u64;
+        refused(spec, running, now, number, said);
+    }
+}
+
+fn hand_over_batch(
+    spec: &Spec,
+    running: &mut Running,
+    now: Instant,
+    connection: ConnectionId,
+    number: u64,
+    items: Vec<Item<Payload>>,
+) {
+    let events = items.len();
+    let epoch = running.epoch;
+    let items = items
+        .into_iter()
+        .map(|item| batch_item(epoch, item))
+        .collect();
+    let batch = DeliveryId::new(epoch, number);
+    let batch = Batch::new(connection, spec.subscription.clone(), batch, items);
+    let said = spec.transport.deliver_batch(batch);
+    spec.metrics.handed_over(&said, events);
+    match said {
+        HandOver::Ok => {
+            spec.metrics.batch_taken();
+            running.handed.push(number..=number, now);
+        }
+        said => refused(spec, running, now, number, said),
+    }
+}
+
+/// A delivery was not taken, and neither were those of the same run that come after it.
+fn refused(spec: &Spec, running: &mut Running, now: Instant, number: u64, said: HandOver) {
+    let subscription = spec.subscription.id;
+    let taken = match said {
+        HandOver::Busy(_) => Taken::Busy,
+        HandOver::Closed => Taken::Closed,
+        HandOver::Failed(reason) => {
+            debug!(%subscription, reason, "a hand-over failed");
+            Taken::Failed
+        }
+        other => {
+            warn!(%subscription, ?other, "a hand-over ended in an unknown way");
+            Taken::Failed
+        }
+    };
+    running
+        .dispatcher
+        .handle(now, Input::HandedOver { number, taken });
 }
 
 fn batch_item(epoch: u64, item: Item<Payload>) -> BatchItem {
