@@ -17,14 +17,14 @@ enum Found {
 }
 
 impl Session {
-    pub(crate) fn acknowledge(&self, answer: &Answer<'_>) -> Result<(), CodedError> {
+    pub(crate) fn acknowledge(&mut self, answer: &Answer<'_>) -> Result<(), CodedError> {
         let (Found::Event(subscription, delivery) | Found::Batch(subscription, delivery, _)) =
             self.find(answer)?;
         self.respond(Response::new(subscription, delivery, Outcome::ack()));
         Ok(())
     }
 
-    pub(crate) fn reject(&self, nack: &Nack<'_>) -> Result<(), CodedError> {
+    pub(crate) fn reject(&mut self, nack: &Nack<'_>) -> Result<(), CodedError> {
         let verdict = verdict(nack)?;
         let response = match self.find(&nack.answer)? {
             Found::Event(..) if !verdict.events.is_empty() => {

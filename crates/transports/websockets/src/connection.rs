@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use futures_util::task::AtomicWaker;
 use photinus_contract::{
-    Batch, ChangeEvent, ConnectionId, Delivery, DeliveryId, HandOver, Matcher, Subscription,
+    Batch, ChangeEvent, ConnectionId, DeliveryId, HandOver, Matcher, Run, Subscription,
     SubscriptionId, VoidReason, Wait,
 };
 use uuid::Uuid;
@@ -76,17 +76,33 @@ impl Connection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues an event for the client.
-    pub(crate) fn deliver(&self, delivery: Delivery) -> HandOver {
-        let entry = Entry {
-            answer: delivery.event.id().0,
-            subscription: delivery.subscription.clone(),
-            delivery: delivery.id,
-            content: (),
-        };
-        self.hand_over(Outgoing::new(Payload::Event(delivery)), |in_flight| {
-            in_flight.events.push(entry)
-        })
+    /// Queues events for the client.
+    pub(crate) fn deliver_run(&self, run: &mut Run) -> HandOver {
+        let subscription = run.subscription().clone();
+        let mut said = HandOver::Ok;
+        let mut state = self.lock();
+        if state.closed {
+            return HandOver::Closed;
+        }
+        let was_empty = state.queue.is_empty();
+        for item in run {
+            let entry = Entry {
+                answer: item.event.id().0,
+                subscription: subscription.clone(),
+                delivery: item.id,
+                content: (),
+            };
+            let outgoing = Outgoing::new(Payload::Event(subscription.clone(), item));
+            if !state.queue.has_room(outgoing.size) {
+                said = HandOver::Busy(Wait::Connection);
+                break;
+            }
+            state.push(outgoing, |in_flight| in_flight.events.push(entry));
+        }
+        let has_more = !state.queue.is_empty();
+        drop(state);
+        self.wake_if(was_empty && has_more);
+        said
     }
 
     /// Queues a batch for the client, under an id of its own.
@@ -98,48 +114,43 @@ impl Connection {
             delivery: batch.id,
             content: batch.items.iter().map(|i| (i.event.id(), i.id)).collect(),
         };
-        self.hand_over(Outgoing::new(Payload::Batch(id, batch)), |in_flight| {
-            in_flight.batches.push(entry)
-        })
+        self.queue(
+            Outgoing::new(Payload::Batch(id, Box::new(batch))),
+            |state, outgoing| {
+                state.push(outgoing, |in_flight| in_flight.batches.push(entry));
+            },
+        )
     }
 
     /// Queues a change for the client. It is never unanswered.
     pub(crate) fn tell_change(&self, change: &ChangeEvent) -> HandOver {
-        {
-            let mut state = self.lock();
-            if state.closed {
-                return HandOver::Closed;
-            }
-            let outgoing = Outgoing::new(Payload::Change(change.clone()));
-            if !state.queue.has_room(outgoing.size) {
-                return HandOver::Busy(Wait::Connection);
-            }
-            state.queue.push(outgoing);
+        self.queue(
+            Outgoing::new(Payload::Change(Box::new(change.clone()))),
+            |state, outgoing| state.queue.push(outgoing),
+        )
+    }
+
+    fn queue(&self, outgoing: Outgoing, push: impl FnOnce(&mut State, Outgoing)) -> HandOver {
+        let mut state = self.lock();
+        if state.closed {
+            return HandOver::Closed;
         }
-        self.waker.wake();
+        if !state.queue.has_room(outgoing.size) {
+            return HandOver::Busy(Wait::Connection);
+        }
+        let was_empty = state.queue.is_empty();
+        push(&mut state, outgoing);
+        drop(state);
+        self.wake_if(was_empty);
         HandOver::Ok
     }
 
-    fn hand_over(
-        &self,
-        mut outgoing: Outgoing,
-        track: impl FnOnce(&mut InFlight) -> u64,
-    ) -> HandOver {
-        {
-            let mut state = self.lock();
-            if state.closed {
-                return HandOver::Closed;
-            }
-            if !state.queue.has_room(outgoing.size) {
-                return HandOver::Busy(Wait::Connection);
-            }
-            if !state.autoack {
-                outgoing.place = Some(track(&mut state.in_flight));
-            }
-            state.queue.push(outgoing);
+    /// Wakes the socket's task where it may be waiting for something to write: it takes all that is there before it
+    /// waits for more.
+    fn wake_if(&self, was_empty: bool) {
+        if was_empty {
+            self.waker.wake();
         }
-        self.waker.wake();
-        HandOver::Ok
     }
 
     /// Moves what is to be written next into `taken`, about `bytes_max` bytes or one payload. True if the
@@ -154,7 +165,7 @@ impl Connection {
             && let Some(outgoing) = queue.pop()
         {
             let current = outgoing.place.is_none_or(|place| match outgoing.payload {
-                Payload::Event(_) => in_flight.events.write(place),
+                Payload::Event(..) => in_flight.events.write(place),
                 Payload::Batch(..) => in_flight.batches.write(place),
                 Payload::Change(_) => true,
             });
@@ -193,6 +204,16 @@ impl Connection {
         state.queue.clear();
         lock_left(left).take_over(&mut state.in_flight);
         true
+    }
+}
+
+impl State {
+    /// Queues a delivery, which is unanswered from now on unless it is acknowledged when it is written.
+    fn push(&mut self, mut outgoing: Outgoing, track: impl FnOnce(&mut InFlight) -> u64) {
+        if !self.autoack {
+            outgoing.place = Some(track(&mut self.in_flight));
+        }
+        self.queue.push(outgoing);
     }
 }
 

@@ -5,7 +5,7 @@
 //! an answer takes the oldest that fits. Otherwise the answer to a voided delivery would settle the current
 //! one of the same event, which the application has not seen to the end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use photinus_contract::{DeliveryId, EventId, Subscription, SubscriptionId, VoidReason};
@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 /// All subscriptions together are remembered this many times the limit of one.
 const TOTAL_FACTOR: usize = 4;
+/// How many deliveries are looked through before they are indexed. Clients mostly answer in order, and what is voided
+/// is voided from the newest on.
+const SCAN_MAX: usize = 64;
 
 /// A delivery that was handed over and not answered.
 #[derive(Clone, Debug)]
@@ -36,11 +39,21 @@ pub(crate) struct Unanswered<T> {
     next: u64,
     /// Everything below was given to the socket; nobody can answer the others yet.
     written: u64,
-    entries: BTreeMap<u64, Entry<T>>,
-    by_answer: BTreeSet<(Uuid, u64)>,
-    by_delivery: BTreeSet<(DeliveryId, u64)>,
+    /// By place, which rises. What was taken out of the middle leaves a hole until the ends reach it or there are too
+    /// many; there is none at either end.
+    entries: Places<T>,
+    holes: usize,
+    /// Made when somebody looks for what is not near an end, and kept until all is answered.
+    by_id: Option<BTreeSet<(Id, u64)>>,
     voided: HashMap<SubscriptionId, BTreeSet<u64>>,
     voided_count: usize,
+}
+
+/// What an entry can be found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Id {
+    Answer(Uuid),
+    Delivery(DeliveryId),
 }
 
 /// Whether an answer may mean a delivery of this subscription.
@@ -53,9 +66,9 @@ impl<T> Unanswered<T> {
             voided_max,
             next: 0,
             written: 0,
-            entries: BTreeMap::new(),
-            by_answer: BTreeSet::new(),
-            by_delivery: BTreeSet::new(),
+            entries: VecDeque::new(),
+            holes: 0,
+            by_id: None,
             voided: HashMap::new(),
             voided_count: 0,
         }
@@ -65,9 +78,10 @@ impl<T> Unanswered<T> {
     pub(crate) fn push(&mut self, entry: Entry<T>) -> u64 {
         let place = self.next;
         self.next += 1;
-        self.by_answer.insert((entry.answer, place));
-        self.by_delivery.insert((entry.delivery, place));
-        self.entries.insert(place, entry);
+        if let Some(by_id) = &mut self.by_id {
+            by_id.extend(entry.ids().map(|id| (id, place)));
+        }
+        self.entries.push_back((place, Some(entry)));
         place
     }
 
@@ -83,7 +97,7 @@ impl<T> Unanswered<T> {
     /// then it is not to be written at all.
     pub(crate) fn write(&mut self, place: u64) -> bool {
         self.written = self.written.max(place + 1);
-        self.entries.contains_key(&place)
+        get(&self.entries, place).is_some()
     }
 
     /// A delivery is no longer current. It keeps its place in the queue, except if its own ack timeout passed:
@@ -94,15 +108,13 @@ impl<T> Unanswered<T> {
         delivery: DeliveryId,
         reason: VoidReason,
     ) -> Option<Entry<T>> {
-        let place = self
-            .by_delivery
-            .range((delivery, 0)..=(delivery, u64::MAX))
-            .map(|(_, place)| *place)
-            .find(|place| {
-                self.entries
-                    .get(place)
-                    .is_some_and(|entry| entry.subscription.id == subscription)
-            })?;
+        let fits =
+            |entry: &Entry<T>| entry.delivery == delivery && entry.subscription.id == subscription;
+        let newest = self.entries.iter().rev().take(SCAN_MAX);
+        let place = match found(newest, fits) {
+            Some(place) => place,
+            None => self.find_by_id(Id::Delivery(delivery), fits)?,
+        };
         if place >= self.written {
             self.remove(place);
             return None;
@@ -116,7 +128,7 @@ impl<T> Unanswered<T> {
 
     /// Takes the oldest delivery, whatever it is.
     pub(crate) fn take_oldest(&mut self) -> Option<Entry<T>> {
-        let place = *self.entries.first_key_value()?.0;
+        let (place, _) = *self.entries.front()?;
         (place < self.written).then(|| self.remove(place)).flatten()
     }
 
@@ -127,9 +139,7 @@ impl<T> Unanswered<T> {
             .values()
             .filter_map(|places| places.first())
             .filter(|place| {
-                self.entries
-                    .get(place)
-                    .is_some_and(|entry| wants(&entry.subscription))
+                get(&self.entries, **place).is_some_and(|entry| wants(&entry.subscription))
             })
             .min()
             .copied()?;
@@ -143,12 +153,12 @@ impl<T> Unanswered<T> {
         delivery: Option<DeliveryId>,
         wants: Wants<'_>,
     ) -> Option<Entry<T>> {
-        let place = self
-            .by_answer
-            .range((answer, 0)..=(answer, u64::MAX))
-            .map(|(_, place)| *place)
-            .find(|place| self.fits(*place, delivery, wants))?;
-        self.remove(place)
+        let fits = |entry: &Entry<T>| {
+            entry.answer == answer
+                && delivery.is_none_or(|named| named == entry.delivery)
+                && wants(&entry.subscription)
+        };
+        self.take_first(Id::Answer(answer), fits)
     }
 
     /// Takes the oldest delivery with this delivery id.
@@ -157,12 +167,8 @@ impl<T> Unanswered<T> {
         delivery: DeliveryId,
         wants: Wants<'_>,
     ) -> Option<Entry<T>> {
-        let place = self
-            .by_delivery
-            .range((delivery, 0)..=(delivery, u64::MAX))
-            .map(|(_, place)| *place)
-            .find(|place| self.fits(*place, None, wants))?;
-        self.remove(place)
+        let fits = |entry: &Entry<T>| entry.delivery == delivery && wants(&entry.subscription);
+        self.take_first(Id::Delivery(delivery), fits)
     }
 
     /// Empties it and returns what a client may have seen, oldest first.
@@ -172,14 +178,39 @@ impl<T> Unanswered<T> {
         entries
             .into_iter()
             .filter(move |(place, _)| *place < written)
-            .map(|(_, entry)| entry)
+            .filter_map(|(_, entry)| entry)
     }
 
-    fn fits(&self, place: u64, delivery: Option<DeliveryId>, wants: Wants<'_>) -> bool {
-        place < self.written
-            && self.entries.get(&place).is_some_and(|entry| {
-                delivery.is_none_or(|named| named == entry.delivery) && wants(&entry.subscription)
-            })
+    /// Takes the oldest of those that were written that fits.
+    fn take_first(&mut self, id: Id, fits: impl Fn(&Entry<T>) -> bool) -> Option<Entry<T>> {
+        let oldest = self.entries.iter().take(SCAN_MAX);
+        let place = match found(oldest, &fits) {
+            Some(place) => place,
+            None => self.find_by_id(id, fits)?,
+        };
+        // All above are not written either.
+        (place < self.written).then(|| self.remove(place)).flatten()
+    }
+
+    /// The lowest place of what has this id and fits, if it is not among the few that were looked through.
+    fn find_by_id(&mut self, id: Id, fits: impl Fn(&Entry<T>) -> bool) -> Option<u64> {
+        if self.by_id.is_none() && self.entries.len() <= SCAN_MAX {
+            return None;
+        }
+        let entries = &self.entries;
+        let by_id = self.by_id.get_or_insert_with(|| {
+            let live = entries.iter().filter_map(|(place, entry)| {
+                let ids = entry.as_ref()?.ids();
+                Some(ids.map(|id| (id, *place)))
+            });
+            live.flatten().collect()
+        });
+        let places = by_id
+            .range((id, 0)..=(id, u64::MAX))
+            .map(|(_, place)| *place);
+        places
+            .into_iter()
+            .find(|place| get(entries, *place).is_some_and(&fits))
     }
 
     fn mark_voided(&mut self, subscription: SubscriptionId, place: u64) {
@@ -196,10 +227,17 @@ impl<T> Unanswered<T> {
     }
 
     fn remove(&mut self, place: u64) -> Option<Entry<T>> {
-        let entry = self.entries.remove(&place)?;
-        self.by_answer.remove(&(entry.answer, place));
-        self.by_delivery.remove(&(entry.delivery, place));
-        if let Some(places) = self.voided.get_mut(&entry.subscription.id)
+        let index = index_of(&self.entries, place)?;
+        let entry = self.entries[index].1.take()?;
+        self.holes += 1;
+        self.drop_holes();
+        if let Some(by_id) = &mut self.by_id {
+            for id in entry.ids() {
+                by_id.remove(&(id, place));
+            }
+        }
+        if self.voided_count > 0
+            && let Some(places) = self.voided.get_mut(&entry.subscription.id)
             && places.remove(&place)
         {
             self.voided_count -= 1;
@@ -208,6 +246,62 @@ impl<T> Unanswered<T> {
             }
         }
         Some(entry)
+    }
+
+    fn drop_holes(&mut self) {
+        while let Some((_, None)) = self.entries.front() {
+            self.entries.pop_front();
+            self.holes -= 1;
+        }
+        while let Some((_, None)) = self.entries.back() {
+            self.entries.pop_back();
+            self.holes -= 1;
+        }
+        if self.holes > SCAN_MAX && self.holes > self.entries.len() / 2 {
+            self.entries.retain(|(_, entry)| entry.is_some());
+            self.holes = 0;
+        }
+        if self.entries.is_empty() {
+            self.by_id = None;
+            // Idle connections are many.
+            if self.entries.capacity() > SCAN_MAX {
+                self.entries = VecDeque::new();
+            }
+        }
+    }
+}
+
+impl<T> Entry<T> {
+    fn ids(&self) -> [Id; 2] {
+        [Id::Answer(self.answer), Id::Delivery(self.delivery)]
+    }
+}
+
+/// Deliveries by place; `None` where one was taken out.
+type Places<T> = VecDeque<(u64, Option<Entry<T>>)>;
+
+/// The place of the first that fits.
+fn found<'a, T: 'a>(
+    mut entries: impl Iterator<Item = &'a (u64, Option<Entry<T>>)>,
+    fits: impl Fn(&Entry<T>) -> bool,
+) -> Option<u64> {
+    let found = entries.find(|(_, entry)| entry.as_ref().is_some_and(&fits));
+    found.map(|(place, _)| *place)
+}
+
+fn get<T>(entries: &Places<T>, place: u64) -> Option<&Entry<T>> {
+    entries[index_of(entries, place)?].1.as_ref()
+}
+
+fn index_of<T>(entries: &Places<T>, place: u64) -> Option<usize> {
+    let (first, _) = entries.front()?;
+    let guess = usize::try_from(place.checked_sub(*first)?).ok()?;
+    // Where holes were dropped, what is behind them has moved to the front.
+    match entries.get(guess) {
+        Some((there, _)) if *there == place => Some(guess),
+        _ => entries
+            .binary_search_by_key(&place, |(place, _)| *place)
+            .ok(),
     }
 }
 

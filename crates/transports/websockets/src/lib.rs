@@ -28,6 +28,7 @@ mod query;
 mod session;
 mod text;
 
+mod buffers;
 mod socket;
 mod wire;
 

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use photinus_contract::{CodedError, DeliveryId, DurationText, Outcome};
+use photinus_contract::delivery::BatchItem;
+use photinus_contract::{CodedError, DeliveryId, DurationText, Outcome, SubscriptionRef};
 use serde::Serialize;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -16,41 +17,37 @@ use crate::text::Text;
 const REASON_MAX: usize = 2048;
 const REASON_DEFAULT: &str = "rejected by the application";
 
-/// Appends the frame of a payload to `out`; `scratch` is reused.
-pub(crate) fn write_payload(payload: &Payload, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
-    scratch.clear();
-    match payload {
-        Payload::Event(delivery) => delivery.event.write_tracked_delivery(
-            delivery.subscription.reference(),
-            delivery.id,
-            delivery.attempt,
-            scratch,
-        ),
+/// Appends the frame of a payload to `out`; `size` is about how long it is.
+pub(crate) fn write_payload(payload: &Payload, size: usize, out: &mut Vec<u8>) {
+    let write_event = |subscription: SubscriptionRef<'_>, item: &BatchItem, out: &mut Vec<u8>| {
+        item.event
+            .write_tracked_delivery(subscription, item.id, item.attempt, out);
+    };
+    write_text(size, out, |out| match payload {
+        Payload::Event(subscription, item) => write_event(subscription.reference(), item, out),
         Payload::Batch(id, batch) => {
             let subscription = batch.subscription.reference();
             // Writing to a Vec does not fail.
             let _ = write!(
-                scratch,
+                out,
                 "{{\"type\":\"event_batch\",\"id\":\"{id}\",\"subscription\":"
             );
-            let _ = serde_json::to_writer(&mut *scratch, &subscription);
-            scratch.extend_from_slice(b",\"events\":[");
+            let _ = serde_json::to_writer(&mut *out, &subscription);
+            out.extend_from_slice(b",\"events\":[");
             for (index, item) in batch.items.iter().enumerate() {
                 if index > 0 {
-                    scratch.push(b',');
+                    out.push(b',');
                 }
-                item.event
-                    .write_tracked_delivery(subscription, item.id, item.attempt, scratch);
+                write_event(subscription, item, out);
             }
-            scratch.extend_from_slice(b"]}");
+            out.extend_from_slice(b"]}");
         }
         Payload::Change(change) => {
-            scratch.extend_from_slice(b"{\"type\":\"change_notification\",\"changeEvent\":");
-            let _ = serde_json::to_writer(&mut *scratch, change);
-            scratch.push(b'}');
+            out.extend_from_slice(b"{\"type\":\"change_notification\",\"changeEvent\":");
+            let _ = serde_json::to_writer(&mut *out, change);
+            out.push(b'}');
         }
-    }
-    write_text(scratch, out);
+    });
 }
 
 /// Appends a `protocol_error` frame to `out`.
@@ -60,23 +57,54 @@ pub(crate) fn write_protocol_error(error: &CodedError, out: &mut Vec<u8>) {
         r#type: &'static str,
         error: String,
     }
-    let mut text = serde_json::to_vec(&ProtocolError {
+    let error = ProtocolError {
         r#type: "protocol_error",
         error: error.to_string(),
-    })
-    .unwrap_or_default();
-    write_text(&mut text, out);
+    };
+    write_text(error.error.len(), out, |out| {
+        // Writing to a Vec does not fail.
+        let _ = serde_json::to_writer(out, &error);
+    });
 }
 
-fn write_text(text: &mut Vec<u8>, out: &mut Vec<u8>) {
-    text.push(b'\n');
+/// Appends a frame with a text and a line feed. The text is written in its place, behind room for a header of the
+/// size that it has if the text is about as long as expected; otherwise the text is moved.
+fn write_text(expected: usize, out: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>)) {
+    let (start, header) = (out.len(), header_of(expected));
+    out.extend_from_slice(header.bytes());
+    let body = out.len();
+    text(out);
+    out.push(b'\n');
+    let header = header_of(out.len() - body);
+    match out.get_mut(start..body) {
+        Some(room) if room.len() == header.length => room.copy_from_slice(header.bytes()),
+        _ => drop(out.splice(start..body, header.bytes().iter().copied())),
+    }
+}
+
+/// The header of a text frame, which the server does not mask.
+struct Header {
+    bytes: [u8; 10],
+    length: usize,
+}
+
+impl Header {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+fn header_of(length: usize) -> Header {
     let header = FrameHeader {
         opcode: OpCode::Data(Data::Text),
         ..FrameHeader::default()
     };
-    // Writing to a Vec does not fail.
-    let _ = header.format(text.len() as u64, out);
-    out.extend_from_slice(text);
+    let mut bytes = [0; 10];
+    let mut rest = &mut bytes[..];
+    // The longest is ten bytes.
+    let _ = header.format(length as u64, &mut rest);
+    let length = 10 - rest.len();
+    Header { bytes, length }
 }
 
 /// What a nack asks for.
@@ -187,4 +215,38 @@ fn action(text: &Text<'_>) -> Result<Option<Action>, CodedError> {
                 ),
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_has_the_header_of_its_length_whatever_was_expected() {
+        let lengths = [0, 1, 124, 125, 126, 65_534, 65_535, 65_536, 100_000];
+        for length in lengths {
+            for expected in lengths {
+                let mut out = b"before".to_vec();
+                write_text(expected, &mut out, |out| {
+                    out.resize(out.len() + length, b'x')
+                });
+                // The line feed is a part of the text.
+                let mut frame = b"before\x81".to_vec();
+                match length + 1 {
+                    long @ 65_536.. => {
+                        frame.push(127);
+                        frame.extend((long as u64).to_be_bytes());
+                    }
+                    middle @ 126.. => {
+                        frame.push(126);
+                        frame.extend((middle as u16).to_be_bytes());
+                    }
+                    short => frame.push(short as u8),
+                }
+                frame.resize(frame.len() + length, b'x');
+                frame.push(b'\n');
+                assert!(out == frame, "{length} bytes, expected {expected}");
+            }
+        }
+    }
 }

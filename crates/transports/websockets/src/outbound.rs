@@ -4,19 +4,23 @@
 //! makes the bytes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use photinus_contract::{Batch, ChangeEvent, Delivery};
+use photinus_contract::delivery::BatchItem;
+use photinus_contract::{Batch, ChangeEvent, Subscription};
 use uuid::Uuid;
 
 /// Something to write.
 #[derive(Debug)]
 pub(crate) enum Payload {
-    Event(Delivery),
-    Batch(Uuid, Batch),
+    Event(Arc<Subscription>, BatchItem),
+    Batch(Uuid, Box<Batch>),
     /// Never answered.
-    Change(ChangeEvent),
+    Change(Box<ChangeEvent>),
 }
 
+/// How much room an empty queue keeps. Idle connections are many.
+const IDLE_MAX: usize = 64;
 /// About how many bytes the frame of a change takes.
 const CHANGE_BYTES: usize = 300;
 
@@ -24,7 +28,7 @@ impl Payload {
     /// About how many bytes it takes on the wire.
     fn size(&self) -> usize {
         match self {
-            Payload::Event(delivery) => delivery.event.size(),
+            Payload::Event(_, item) => item.event.size(),
             Payload::Batch(_, batch) => {
                 256 + batch.items.iter().map(|i| i.event.size()).sum::<usize>()
             }
@@ -80,13 +84,22 @@ impl SendQueue {
         room
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     pub(crate) fn push(&mut self, outgoing: Outgoing) {
         self.bytes = self.bytes.saturating_add(outgoing.size);
         self.queue.push_back(outgoing);
     }
 
     pub(crate) fn pop(&mut self) -> Option<Outgoing> {
-        let outgoing = self.queue.pop_front()?;
+        let Some(outgoing) = self.queue.pop_front() else {
+            if self.queue.capacity() > IDLE_MAX {
+                self.queue = VecDeque::new();
+            }
+            return None;
+        };
         self.bytes = self.bytes.saturating_sub(outgoing.size);
         Some(outgoing)
     }

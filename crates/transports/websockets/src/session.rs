@@ -30,6 +30,8 @@ pub(crate) struct Session {
     starts_bytes: usize,
     pub(crate) autoack: bool,
     pub(crate) ephemerals: HashSet<SubscriptionId>,
+    /// Answers that the engine has not been told yet.
+    responses: Vec<Response>,
 }
 
 /// Where a start comes from. Some errors differ.
@@ -52,6 +54,7 @@ impl Session {
             starts_bytes: 0,
             autoack: false,
             ephemerals: HashSet::new(),
+            responses: Vec::new(),
         }
     }
 
@@ -60,12 +63,14 @@ impl Session {
         self.start(start, Origin::Query)
     }
 
-    /// A frame of the client. An error ends the connection; it is as the client is shown it.
+    /// A frame of the client. An error ends the connection; it is as the client is shown it. What it answers is told
+    /// with [`tell_answers`](Self::tell_answers), so that frames which came together are told together.
     pub(crate) fn frame(&mut self, frame: &[u8]) -> Result<(), CodedError> {
         match parse(frame) {
             Ok(ClientFrame::Ack(answer)) => self.acknowledge(&answer),
             Ok(ClientFrame::Nack(nack)) => self.reject(&nack),
             Ok(ClientFrame::Start(start)) => {
+                self.tell_answers();
                 self.starts_bytes = self.starts_bytes.saturating_add(frame.len());
                 self.start(*start, Origin::Frame)
             }
@@ -86,12 +91,23 @@ impl Session {
     }
 
     /// Settles a delivery.
-    pub(crate) fn respond(&self, response: Response) {
-        self.hub.callbacks.respond(&self.connection.id, response);
+    pub(crate) fn respond(&mut self, response: Response) {
+        self.responses.push(response);
+    }
+
+    /// Tells the engine of what was settled.
+    pub(crate) fn tell_answers(&mut self) {
+        if !self.responses.is_empty() {
+            let responses = std::mem::take(&mut self.responses);
+            self.hub
+                .callbacks
+                .respond_all(&self.connection.id, responses);
+        }
     }
 
     /// Ends the connection, once.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&mut self) {
+        self.tell_answers();
         self.hub.remove(&self.connection);
     }
 

@@ -22,7 +22,7 @@ use crate::frames::Start;
 use crate::mapping::{write_payload, write_protocol_error};
 use crate::outbound::{Outgoing, Payload};
 use crate::session::{Session, invalid_data};
-use crate::wire::{CONTROL_BYTES_MAX, Out, Wire, release};
+use crate::wire::{CONTROL_BYTES_MAX, Out, Wire};
 
 /// About how many bytes are written with one flush.
 const WRITE_BYTES: usize = 64 * 1024;
@@ -50,7 +50,6 @@ pub(crate) struct Socket<S> {
     /// What is acknowledged by the next flush.
     acknowledged: Vec<(SubscriptionId, DeliveryId)>,
     taken: Vec<Outgoing>,
-    scratch: Vec<u8>,
 }
 
 /// How a connection ends.
@@ -88,7 +87,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             unflushed: false,
             acknowledged: Vec::new(),
             taken: Vec::new(),
-            scratch: Vec::new(),
         }
     }
 
@@ -128,7 +126,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             return Poll::Ready(ending);
         }
         for _ in 0..TURNS {
-            let read = match self.poll_read(cx) {
+            let read = self.poll_read(cx);
+            self.session.tell_answers();
+            let read = match read {
                 Poll::Ready(Err(ending)) => return Poll::Ready(ending),
                 other => other.is_ready(),
             };
@@ -185,8 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.out.is_empty() && !self.unflushed {
             self.fill(cx);
             if self.out.is_empty() {
-                release(&mut self.out.bytes);
-                release(&mut self.scratch);
+                self.session.hub.buffers.give(&mut self.out.bytes);
                 return Poll::Pending;
             }
         }
@@ -200,6 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             self.session
                 .respond(Response::new(subscription, delivery, Outcome::ack()));
         }
+        self.session.tell_answers();
         Poll::Ready(Ok(()))
     }
 
@@ -213,19 +213,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         // Pongs that found no room before. An error that matters comes again with the next read.
         let _ = self.codec.flush(&mut wire);
         self.session.take_outgoing(WRITE_BYTES, &mut self.taken);
+        if self.taken.is_empty() {
+            return;
+        }
+        self.session.hub.buffers.take(&mut self.out.bytes);
         let bytes = self.taken.iter().map(|outgoing| outgoing.size).sum();
         self.out.bytes.reserve(bytes);
         for outgoing in self.taken.drain(..) {
-            write_payload(&outgoing.payload, &mut self.scratch, &mut self.out.bytes);
+            write_payload(&outgoing.payload, outgoing.size, &mut self.out.bytes);
             if outgoing.place.is_none() {
                 self.acknowledged.extend(match &outgoing.payload {
-                    Payload::Event(delivery) => Some((delivery.subscription.id, delivery.id)),
+                    Payload::Event(subscription, item) => Some((subscription.id, item.id)),
                     Payload::Batch(_, batch) => Some((batch.subscription.id, batch.id)),
                     Payload::Change(_) => None,
                 });
             }
         }
-        self.scratch.clear();
     }
 
     fn poll_ping(&mut self, cx: &mut Context<'_>) -> Option<Ending> {

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use photinus_contract::delivery::BatchItem;
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
     Batch, BoxFuture, Callbacks, Capabilities, ChangeEvent, CodedError, ConnectionId, Delivery,
-    DeliveryId, HandOver, SubscriptionId, SubscriptionOptions, Transport, TransportPlugin,
+    DeliveryId, HandOver, Run, SubscriptionId, SubscriptionOptions, Transport, TransportPlugin,
     VoidReason,
 };
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::buffers::Buffers;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::inflight::InFlight;
@@ -65,6 +67,7 @@ pub(crate) struct Hub {
     /// What closed connections left unanswered, and what ran out of its ack timeout. Locked after the state
     /// of a connection, never before.
     pub(crate) left: Mutex<InFlight>,
+    pub(crate) buffers: Buffers,
     connections: RwLock<HashMap<ConnectionId, Arc<Connection>>>,
     opened: AtomicU64,
 }
@@ -78,6 +81,7 @@ impl Hub {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             left: Mutex::new(InFlight::new(config.late_answers_max)),
+            buffers: Buffers::default(),
             connections: RwLock::default(),
             opened: AtomicU64::new(0),
             config,
@@ -144,8 +148,15 @@ impl Transport for Running {
     }
 
     fn deliver(&self, delivery: Delivery) -> HandOver {
-        match self.hub.connection(&delivery.connection) {
-            Some(connection) => connection.deliver(delivery),
+        let mut item = BatchItem::new(delivery.id, delivery.attempt, delivery.event);
+        item.data = delivery.data;
+        let (connection, subscription) = (delivery.connection, delivery.subscription);
+        self.deliver_run(&mut Run::new(connection, subscription, vec![item]))
+    }
+
+    fn deliver_run(&self, run: &mut Run) -> HandOver {
+        match self.hub.connection(run.connection()) {
+            Some(connection) => connection.deliver_run(run),
             None => HandOver::Closed,
         }
     }

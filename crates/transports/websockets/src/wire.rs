@@ -11,9 +11,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Above this many unwritten bytes the codec keeps its pongs to itself. It holds the newest of them.
 pub(crate) const CONTROL_BYTES_MAX: usize = 256 * 1024;
-/// What an idle connection keeps of a buffer. Idle connections are many.
-const IDLE_BYTES_MAX: usize = 4 * 1024;
-
 /// Bytes on their way to a socket. They are always whole frames, of which the first may be partly written.
 #[derive(Debug, Default)]
 pub(crate) struct Out {
@@ -45,13 +42,6 @@ impl Out {
         self.bytes.clear();
         self.written = 0;
         Poll::Ready(Ok(()))
-    }
-}
-
-/// Gives back the memory of an empty buffer that has grown.
-pub(crate) fn release(buffer: &mut Vec<u8>) {
-    if buffer.is_empty() && buffer.capacity() > IDLE_BYTES_MAX {
-        *buffer = Vec::new();
     }
 }
 

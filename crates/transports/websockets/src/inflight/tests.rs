@@ -68,7 +68,7 @@ fn an_answer_takes_the_oldest_that_fits() {
     );
     assert_eq!(number(unanswered.take_delivery(third, &|_| true)), Some(3));
     assert_eq!(number(unanswered.take_oldest()), None);
-    assert!(unanswered.by_answer.is_empty() && unanswered.by_delivery.is_empty());
+    assert!(unanswered.entries.is_empty() && unanswered.holes == 0);
 }
 
 #[test]
@@ -131,7 +131,8 @@ fn many_subscriptions_share_a_bound() {
         unanswered.push_voided(entry(u128::from(n % 20), u128::from(n), n));
     }
     assert!(unanswered.voided_count <= 3 * TOTAL_FACTOR);
-    assert_eq!(unanswered.entries.len(), unanswered.voided_count);
+    let live = unanswered.entries.len() - unanswered.holes;
+    assert_eq!(live, unanswered.voided_count);
     assert_eq!(
         unanswered.voided.values().map(BTreeSet::len).sum::<usize>(),
         12
@@ -141,5 +142,91 @@ fn many_subscriptions_share_a_bound() {
     while let Some(next) = number(unanswered.take_oldest_voided(&|s| s.id == one)) {
         assert!(last < next && next % 20 == 1);
         last = next;
+    }
+}
+
+/// The same in a few lines: a list that is searched from its beginning.
+#[derive(Default)]
+struct Plain(Vec<(u64, u128, u64)>);
+
+impl Plain {
+    fn take(&mut self, fits: impl Fn(&(u64, u128, u64)) -> bool) -> Option<u64> {
+        let index = self.0.iter().position(fits)?;
+        Some(self.0.remove(index).2)
+    }
+}
+
+#[test]
+fn answers_in_any_order_find_what_a_list_finds() {
+    let mut random = 7u64;
+    let mut below = |max: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (random >> 33) % max
+    };
+    // In order, nearly so, and not at all; the more are unanswered, the more are looked for by the index.
+    for (unanswered_max, ahead) in [(10, 1), (300, 1), (300, 3), (1_000, 1_000), (1_000, 200)] {
+        let mut unanswered = Unanswered::new(5_000);
+        let mut plain = Plain::default();
+        let mut delivery = 0;
+        for _ in 0..6_000 {
+            if below(100) < 50 && plain.0.len() < unanswered_max {
+                delivery += 1;
+                // The same event for several subscriptions, and again.
+                let answer = u128::from(delivery - below(4).min(delivery));
+                let place = unanswered.push(entry(u128::from(delivery % 3), answer, delivery));
+                assert!(unanswered.write(place));
+                plain.0.push((place, answer, delivery));
+                continue;
+            }
+            let Some(last) = (plain.0.len() as u64).checked_sub(1) else {
+                continue;
+            };
+            let (place, answer, named) = plain.0[below(last + 1).min(below(ahead)) as usize];
+            match below(8) {
+                0 => {
+                    let named = DeliveryId::new(1, named);
+                    let taken = number(unanswered.take_delivery(named, &|_| true));
+                    assert_eq!(taken, plain.take(|it| it.0 == place));
+                }
+                1 => {
+                    assert_eq!(number(unanswered.take_oldest()), plain.take(|_| true));
+                }
+                2 => {
+                    let newest = *plain.0.last().unwrap();
+                    let gone = void(
+                        &mut unanswered,
+                        u128::from(newest.2 % 3),
+                        newest.2,
+                        VoidReason::AckTimeout,
+                    );
+                    assert!(gone);
+                    plain.take(|it| it.0 == newest.0);
+                }
+                3 => {
+                    // It stays, but as one that is voided.
+                    void(
+                        &mut unanswered,
+                        u128::from(named % 3),
+                        named,
+                        VoidReason::Rewound,
+                    );
+                }
+                _ => {
+                    assert_eq!(
+                        take(&mut unanswered, answer),
+                        plain.take(|it| it.1 == answer)
+                    );
+                }
+            }
+            assert_eq!(unanswered.entries.len() - unanswered.holes, plain.0.len());
+        }
+        plain.0.sort_by_key(|it| it.0);
+        let left: Vec<_> = unanswered
+            .drain_written()
+            .map(|e| e.delivery.number())
+            .collect();
+        assert_eq!(left, plain.0.iter().map(|it| it.2).collect::<Vec<_>>());
     }
 }
