@@ -4,12 +4,13 @@
 //! the actions that they ask for, so every interleaving can be tried in a test.
 //!
 //! * [`Dispatcher`] is one active subscription: what it has in flight, what is settled, where its offset is.
-//! * [`Filter`] decides whether an event matches a subscription.
+//! * [`Filter`] decides whether an event matches a subscription, and [`EventMatcher`] which of many it matches.
 
 mod connections;
 mod dispatcher;
 mod filter;
 mod instant;
+mod matcher;
 mod position;
 mod retry;
 mod unanswered;
@@ -18,7 +19,8 @@ mod window;
 pub use dispatcher::{
     Action, Dispatcher, DispatcherConfig, Input, Item, Room, SETTLED_SPAN_MAX, Taken, Verdict,
 };
-pub use filter::{Filter, PATTERN_BYTES_MAX};
+pub use filter::{Filter, PATTERN_BYTES_MAX, Patterns};
 pub use instant::Instant;
+pub use matcher::{EventMatcher, Place};
 pub use position::{Position, Unsaved};
 pub use retry::RetrySchedule;

@@ -1,17 +1,19 @@
 //! How much memory do all filters take?
 //!
-//! A few bytes of regular expression can need hundreds of kilobytes of automaton. So what all filters take
-//! together is counted, and a new one that would pass the limit is refused.
+//! A few bytes of regular expression can need hundreds of kilobytes of automaton. So a pattern that many filters
+//! have is kept once, what all take together is counted, and a new one that would pass the limit is refused.
 
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use photinus_contract::{CodedError, SubscriptionFilter};
-use photinus_dispatch::Filter;
+use photinus_dispatch::{Filter, Patterns};
 
 /// The filters of all subscriptions, in bytes.
 pub(crate) struct Filters {
+    patterns: Patterns,
+    /// What filters take besides their patterns.
     used: Arc<AtomicUsize>,
     bytes_max: usize,
 }
@@ -19,13 +21,13 @@ pub(crate) struct Filters {
 /// A filter that is counted as long as it is there.
 pub(crate) struct CountedFilter {
     filter: Filter,
-    bytes: usize,
     used: Arc<AtomicUsize>,
 }
 
 impl Filters {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
+            patterns: Patterns::default(),
             used: Arc::default(),
             bytes_max,
         }
@@ -33,14 +35,14 @@ impl Filters {
 
     /// How many bytes they take.
     pub(crate) fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+        self.used.load(Ordering::Relaxed) + self.patterns.memory()
     }
 
     /// Compiles the filter of a new subscription. `FF10171` if it does not compile, `PH00431` if there is no
     /// memory for it.
     pub(crate) fn compile(&self, filter: &SubscriptionFilter) -> Result<CountedFilter, CodedError> {
         let counted = self.compile_stored(filter)?;
-        if self.used.load(Ordering::Relaxed) > self.bytes_max {
+        if self.used() > self.bytes_max {
             let max = self.bytes_max;
             return Err(CodedError::new(
                 "PH00431",
@@ -58,12 +60,10 @@ impl Filters {
         &self,
         filter: &SubscriptionFilter,
     ) -> Result<CountedFilter, CodedError> {
-        let filter = Filter::new(filter)?;
-        let bytes = filter.memory();
-        self.used.fetch_add(bytes, Ordering::Relaxed);
+        let filter = self.patterns.compile(filter)?;
+        self.used.fetch_add(filter.own_memory(), Ordering::Relaxed);
         Ok(CountedFilter {
             filter,
-            bytes,
             used: self.used.clone(),
         })
     }
@@ -79,7 +79,8 @@ impl Deref for CountedFilter {
 
 impl Drop for CountedFilter {
     fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.used
+            .fetch_sub(self.filter.own_memory(), Ordering::Relaxed);
     }
 }
 
@@ -107,6 +108,17 @@ mod tests {
         assert!(stored.is_ok(), "what was accepted once is always served");
         drop((kept, stored));
         assert!(filters.compile(&filter(1).unwrap()).is_ok());
-        assert_eq!(filters.used.load(Ordering::Relaxed), 0);
+        assert_eq!(filters.used(), 0);
+    }
+
+    #[test]
+    fn a_pattern_that_many_filters_have_is_counted_once() {
+        let filters = Filters::new(1 << 20);
+        let filter = serde_json::json!({"topic": "^[a-c]{100}x|y"});
+        let filter = serde_json::from_value(filter).unwrap();
+        let kept: Vec<_> = (0..1_000).map(|_| filters.compile(&filter)).collect();
+        assert!(kept.iter().all(Result::is_ok));
+        drop(kept);
+        assert_eq!(filters.used(), 0);
     }
 }

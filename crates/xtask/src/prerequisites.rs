@@ -34,8 +34,11 @@ fn ensure_debian_packages() -> Result<()> {
     if output_of("npm", &["--version"]).is_none() {
         missing.push(("npm", "it installs FireFly's Node.js client for the tests"));
     }
+    if output_of("valgrind", &["--version"]).is_none() {
+        missing.push(("valgrind", "it counts what finding subscriptions costs"));
+    }
     if missing.is_empty() {
-        println!("   A C compiler, Node.js and npm are there.");
+        println!("   A C compiler, Node.js, npm and valgrind are there.");
         return Ok(());
     }
 
