@@ -4,11 +4,13 @@
 //! ask for. It is the one place where an action becomes I/O. Everything reaches it through one mailbox.
 
 mod active;
+mod actives;
 mod answers;
 mod feed;
 mod mail;
 mod mailbox;
 mod observe;
+mod pass;
 mod perform;
 mod save;
 
@@ -20,10 +22,12 @@ use photinus_contract::{ConnectionId, Namespace, Sequence, SubscriptionId};
 use photinus_dispatch::{Input, Instant};
 use tracing::{info, warn};
 
-use self::active::{Active, Phase, Running};
+use self::active::{Phase, Running};
+use self::actives::Actives;
 pub(crate) use self::mail::{Mail, Origin, Spec};
 pub(crate) use self::mailbox::ShardHandle;
 use self::mailbox::{Mailbox, Received};
+use self::pass::Pass;
 use crate::core::Core;
 use crate::tail::Piece;
 
@@ -48,10 +52,16 @@ struct Shard {
     core: Arc<Core>,
     handle: ShardHandle,
     origin: tokio::time::Instant,
-    active: BTreeMap<SubscriptionId, Active>,
+    /// The time since then, at the last look.
+    now: Instant,
+    active: Actives,
+    /// Those of them whose position is stored.
+    stored: BTreeSet<SubscriptionId>,
     runnable: VecDeque<SubscriptionId>,
-    /// Those that have read all there is and could take more.
-    hungry: BTreeSet<SubscriptionId>,
+    /// What those wait for that have read all there is and could take more.
+    passes: BTreeMap<Namespace, Pass>,
+    /// Whom an event matches; empty but while it is looked at.
+    found: Vec<SubscriptionId>,
     /// Those that wait for a page, by where it goes on.
     waiting: BTreeMap<(Namespace, Sequence), Vec<SubscriptionId>>,
     timers: BTreeSet<(Instant, SubscriptionId)>,
@@ -67,9 +77,12 @@ impl Shard {
             core,
             handle,
             origin: tokio::time::Instant::now(),
-            active: BTreeMap::new(),
+            now: Instant::default(),
+            active: Actives::default(),
+            stored: BTreeSet::new(),
             runnable: VecDeque::new(),
-            hungry: BTreeSet::new(),
+            passes: BTreeMap::new(),
+            found: Vec::new(),
             waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
             pieces: BTreeMap::new(),
@@ -81,7 +94,8 @@ impl Shard {
     async fn run(mut self) {
         loop {
             let Received { mail, tail_moved } = self.handle.receive();
-            let idle = mail.is_empty() && !tail_moved && self.runnable.is_empty();
+            let idle = mail.is_empty() && !tail_moved && !self.is_busy();
+            self.tick();
             for mail in mail {
                 if let Mail::Shutdown { done } = mail {
                     self.shut_down().await;
@@ -92,9 +106,9 @@ impl Shard {
                 self.take(mail);
             }
             if tail_moved {
-                let hungry = std::mem::take(&mut self.hungry);
-                hungry.into_iter().for_each(|id| self.wake(id));
+                self.tails_moved();
             }
+            self.advance_passes();
             let now = self.now();
             self.fire_timers(now);
             self.save_due(now);
@@ -102,10 +116,11 @@ impl Shard {
                 let Some(id) = self.runnable.pop_front() else {
                     break;
                 };
+                self.tick();
                 self.run_one(id);
             }
             self.pieces.clear();
-            if idle && self.runnable.is_empty() {
+            if idle && !self.is_busy() {
                 self.wait().await;
             } else {
                 tokio::task::yield_now().await;
@@ -130,8 +145,18 @@ impl Shard {
         }
     }
 
+    /// Whether something can go on at once.
+    fn is_busy(&self) -> bool {
+        !self.runnable.is_empty() || self.is_pass_due()
+    }
+
+    /// The time, which stands still while a few things are done for one dispatcher, or for one event.
     fn now(&self) -> Instant {
-        Instant(self.origin.elapsed())
+        self.now
+    }
+
+    fn tick(&mut self) {
+        self.now = Instant(self.origin.elapsed());
     }
 
     fn take(&mut self, mail: Mail) {
@@ -147,6 +172,7 @@ impl Shard {
                 closed,
             } => self.detach(subscription, &connection, closed),
             Mail::Page { namespace, after } => {
+                self.page_came(&namespace, after);
                 let waiting = self.waiting.remove(&(namespace, after));
                 waiting.into_iter().flatten().for_each(|id| self.wake(id));
             }
@@ -270,6 +296,7 @@ impl Shard {
 
     /// Ends a dispatcher, and writes its position.
     fn stop(&mut self, id: SubscriptionId) {
+        self.leave_live(id);
         if let Some(running) = self.running(id) {
             running.dispatcher.handle(Instant::default(), Input::Close);
             self.perform_all(id);
@@ -284,10 +311,13 @@ impl Shard {
             return;
         };
         active.spec.metrics.ended_serving();
-        self.hungry.remove(&id);
+        self.stored.remove(&id);
         let Phase::Running(running) = active.phase else {
             return;
         };
+        if let Some(place) = running.place {
+            self.leave_pass(&active.spec.namespace.info.name, place);
+        }
         if let Some(due) = running.timer {
             self.timers.remove(&(due, id));
         }
@@ -300,8 +330,11 @@ impl Shard {
     }
 
     async fn shut_down(&mut self) {
-        let ids: Vec<_> = self.active.keys().copied().collect();
+        let mut ids: Vec<_> = self.active.keys().copied().collect();
+        // In a fixed order, whatever the map's is.
+        ids.sort_unstable();
         for id in &ids {
+            self.leave_live(*id);
             if let Some(running) = self.running(*id) {
                 running.dispatcher.handle(Instant::default(), Input::Close);
             }

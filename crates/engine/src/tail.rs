@@ -36,6 +36,14 @@ pub(crate) struct Piece {
     pub(crate) through: Sequence,
 }
 
+impl Piece {
+    /// The records that end after this.
+    pub(crate) fn records_after(&self, after: Sequence) -> &[Arc<Record>] {
+        let start = self.records.partition_point(|record| record.last <= after);
+        &self.records[start..]
+    }
+}
+
 /// What a look at the tail finds.
 #[derive(Clone, Debug)]
 pub(crate) enum Look {

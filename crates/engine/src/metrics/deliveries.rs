@@ -3,8 +3,8 @@
 //! For each subscription, and for its *lane*: all subscriptions of one transport in one namespace. An operator has
 //! few lanes and can have very many subscriptions, so only lanes are always shown.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use photinus_contract::{HandOver, Outcome, Sequence, Timestamp};
 
@@ -84,6 +84,9 @@ pub(crate) struct SubscriptionMetrics {
     pub(super) is_paused: AtomicBool,
     pub(super) is_delayed: AtomicBool,
     offset: AtomicI64,
+    /// Nothing is unsettled, and the offset goes with `followed`, without a note for each event.
+    is_following: AtomicBool,
+    followed: OnceLock<Arc<AtomicI64>>,
     /// When the oldest event above this offset was committed. Belongs to `oldest_of`.
     oldest: AtomicI64,
     oldest_of: AtomicI64,
@@ -118,6 +121,8 @@ impl SubscriptionMetrics {
             is_paused: AtomicBool::new(false),
             is_delayed: AtomicBool::new(false),
             offset: AtomicI64::new(UNKNOWN),
+            is_following: AtomicBool::new(false),
+            followed: OnceLock::new(),
             oldest: AtomicI64::new(UNKNOWN),
             oldest_of: AtomicI64::new(UNKNOWN),
         }
@@ -181,6 +186,21 @@ impl SubscriptionMetrics {
         self.note_oldest(now.offset, oldest);
     }
 
+    /// Nothing is unsettled: from now on it is as far as the shard that has it, which is told by this number.
+    pub(crate) fn follow(&self, passed: &Arc<AtomicI64>) {
+        // The shard of a subscription does not change, and its number does not either.
+        self.followed.get_or_init(|| passed.clone());
+        self.is_following.store(true, Ordering::Release);
+    }
+
+    /// The position is this one again.
+    pub(crate) fn unfollow(&self, offset: Sequence) {
+        if self.is_following.load(Ordering::Relaxed) {
+            self.offset.store(offset.0, Ordering::Relaxed);
+            self.is_following.store(false, Ordering::Release);
+        }
+    }
+
     /// Its dispatcher has ended. How far it came stays known.
     pub(crate) fn ended_serving(&self) {
         let attempts = self.attempts.load(Ordering::Relaxed);
@@ -219,7 +239,13 @@ impl SubscriptionMetrics {
 
     /// The position, as far as it is known.
     pub(super) fn offset(&self) -> Option<Sequence> {
-        let offset = self.offset.load(Ordering::Relaxed);
+        let passed = match self.is_following.load(Ordering::Acquire) {
+            true => self.followed.get().map(|to| to.load(Ordering::Acquire)),
+            false => None,
+        };
+        // It may have got something while this was asked.
+        let passed = passed.filter(|_| self.is_following.load(Ordering::Acquire));
+        let offset = passed.unwrap_or_else(|| self.offset.load(Ordering::Acquire));
         (offset != UNKNOWN).then_some(Sequence(offset))
     }
 

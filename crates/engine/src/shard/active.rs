@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use photinus_contract::store::{OffsetRecord, ParkedEntry, Store, StoreError};
 use photinus_contract::{ConnectionId, Sequence, SubscriptionId};
 use photinus_dispatch::{
-    Dispatcher, DispatcherConfig, Input, Instant, RetrySchedule, SETTLED_SPAN_MAX,
+    Dispatcher, DispatcherConfig, Input, Instant, Place, RetrySchedule, SETTLED_SPAN_MAX,
 };
 use tracing::{debug, warn};
 
@@ -42,6 +42,10 @@ pub(super) struct Running {
     pub(super) queued: bool,
     /// Values of its next events are being loaded.
     pub(super) loading: bool,
+    /// It has read everything, and the pass over the log finds what is next for it.
+    pub(super) live: bool,
+    /// Where it stands in the matcher of the pass. One that is not live any more stands there until it is found.
+    pub(super) place: Option<Place>,
     pub(super) timer: Option<Instant>,
     /// It has published replies.
     pub(super) replied: bool,
@@ -57,6 +61,20 @@ impl Active {
             Phase::Running(running) => Some(running),
             Phase::Starting { .. } => None,
         }
+    }
+
+    /// What is known of it, and what runs.
+    pub(super) fn parts(&mut self) -> (&Spec, Option<&mut Running>) {
+        let running = match &mut self.phase {
+            Phase::Running(running) => Some(&mut **running),
+            Phase::Starting { .. } => None,
+        };
+        (&self.spec, running)
+    }
+
+    /// Whether its deliveries carry values.
+    pub(super) fn wants_data(&self) -> bool {
+        self.spec.subscription.options.with_data == Some(true)
     }
 
     pub(super) fn is_stored(&self) -> bool {
@@ -86,9 +104,13 @@ impl Shard {
                 let phase = Phase::Starting {
                     connections: vec![(connection, up)],
                 };
-                self.active.insert(id, Active { spec, start, phase });
+                let active = Active { spec, start, phase };
+                self.active.insert(id, Box::new(active));
                 match origin {
-                    Origin::Stored => self.claim(id, start),
+                    Origin::Stored => {
+                        self.stored.insert(id);
+                        self.claim(id, start);
+                    }
                     Origin::Memory(record) => self.begin(id, &record),
                 }
             }
@@ -197,6 +219,8 @@ impl Shard {
             generation: record.generation,
             queued: false,
             loading: false,
+            live: false,
+            place: None,
             timer: None,
             replied: false,
             saved: record.offset,

@@ -18,9 +18,10 @@ impl Shard {
         while let Some(first) = responses.next() {
             let id = first.subscription;
             // Of one that has ended, or does not run yet, nothing is current.
-            let Some(Active { spec, phase, .. }) = self.active.get_mut(&id) else {
+            let Some(active) = self.active.get_mut(&id) else {
                 continue;
             };
+            let Active { spec, phase, .. } = &mut **active;
             let Phase::Running(running) = phase else {
                 continue;
             };

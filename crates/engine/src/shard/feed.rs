@@ -29,9 +29,67 @@ pub(crate) struct Payload {
 
 /// Matching events, and how far was looked.
 pub(crate) struct Fed {
+    pub(super) events: Vec<(Sequence, usize, Payload)>,
+    pub(super) through: Sequence,
+}
+
+/// What one dispatcher gets of a piece: events that match, as long as there is room.
+pub(super) struct Portion {
+    room: Room,
+    window_bytes_max: usize,
     events: Vec<(Sequence, usize, Payload)>,
-    through: Sequence,
-    looked_at: usize,
+    bytes: usize,
+    /// The first event for which there was no room.
+    first_left: Option<Sequence>,
+}
+
+impl Portion {
+    pub(super) fn new(room: Room, window_bytes_max: usize) -> Self {
+        Self {
+            room,
+            window_bytes_max,
+            events: Vec::new(),
+            bytes: 0,
+            first_left: None,
+        }
+    }
+
+    /// Takes the next event that matches, of this size, if there is room. What does not fit ends it.
+    pub(super) fn offer(&mut self, event: &Event, size: usize) -> bool {
+        if self.first_left.is_some() {
+            return false;
+        }
+        let sequence = event.sequence();
+        let is_first_of_all = self.events.is_empty() && self.room.bytes == self.window_bytes_max;
+        let fits = is_first_of_all || self.bytes + size <= self.room.bytes;
+        if self.events.len() == self.room.events || !fits {
+            self.first_left = Some(sequence);
+            return false;
+        }
+        self.bytes += size;
+        let event = event.clone();
+        self.events
+            .push((sequence, size, Payload { event, data: None }));
+        true
+    }
+
+    /// What there was room for.
+    pub(super) fn room(&self) -> Room {
+        self.room
+    }
+
+    /// Whether there was room for all.
+    pub(super) fn has_all(&self) -> bool {
+        self.first_left.is_none()
+    }
+
+    /// The piece ends at `through`; without room for all, the portion ends before what was left.
+    pub(super) fn end(self, through: Sequence) -> Fed {
+        Fed {
+            events: self.events,
+            through: self.first_left.map_or(through, Sequence::previous),
+        }
+    }
 }
 
 /// What came of trying to feed a dispatcher.
@@ -51,12 +109,9 @@ pub(super) enum Meal {
 impl Shard {
     pub(super) fn feed(&mut self, id: SubscriptionId) -> Meal {
         let now = self.now();
-        let Some(active) = self.active.get_mut(&id) else {
-            return Meal::Full;
-        };
-        let start = active.start;
-        let spec = active.spec.clone();
-        let Some(running) = active.running() else {
+        let window_bytes_max = self.core.config.window_bytes_max.get();
+        let Some((spec, Some(running))) = self.active.get_mut(&id).map(|active| active.parts())
+        else {
             return Meal::Full;
         };
         if running.loading {
@@ -65,43 +120,47 @@ impl Shard {
         let Some(room) = running.dispatcher.room() else {
             return Meal::Full;
         };
-        let piece = match self.piece(&spec.namespace, room.after) {
+        let namespace = spec.namespace.clone();
+        if self.is_passed(&namespace.info.name, room.after) {
+            return Meal::UpToDate;
+        }
+        let piece = match self.piece(&namespace, room.after) {
             Ok(piece) => piece,
             Err(meal) => return meal,
         };
-        let fed = matching(
-            &piece,
-            room,
-            &spec.filter,
-            self.core.config.window_bytes_max.get(),
-        );
-        if fed.through <= room.after {
-            self.does_not_fit(id);
-            return Meal::Full;
-        }
-        let looked_at = fed.looked_at;
-        self.note_fed(looked_at, fed.events.len());
-        let wants_data = spec.subscription.options.with_data == Some(true);
-        let Some(running) = self.running(id) else {
+        let Some(active) = self.active.get_mut(&id) else {
             return Meal::Full;
         };
-        if wants_data && !fed.events.is_empty() {
+        let portion = Portion::new(room, window_bytes_max);
+        let (fed, looked_at) = matching(&piece, portion, &active.spec.filter);
+        let matched = fed.events.len();
+        let (start, wants_data) = (active.start, active.wants_data());
+        let Some(running) = active.running() else {
+            return Meal::Full;
+        };
+        if fed.through <= room.after {
+            running.dispatcher.handle(now, Input::Full);
+            return Meal::Full;
+        }
+        if wants_data && matched > 0 {
             running.loading = true;
             self.load(id, start, fed, room);
+            self.note_fed(looked_at, matched);
             return Meal::Loading;
         }
-        running.dispatcher.handle(
-            now,
-            Input::Events {
-                events: fed.events,
-                through: fed.through,
-            },
-        );
+        let Fed { events, through } = fed;
+        let input = Input::Events { events, through };
+        running.dispatcher.handle(now, input);
+        self.note_fed(looked_at, matched);
         Meal::Some(looked_at)
     }
 
     /// A piece of the log that goes on after `after`.
-    fn piece(&mut self, namespace: &Arc<NamespaceState>, after: Sequence) -> Result<Piece, Meal> {
+    pub(super) fn piece(
+        &mut self,
+        namespace: &Arc<NamespaceState>,
+        after: Sequence,
+    ) -> Result<Piece, Meal> {
         let name = &namespace.info.name;
         if let Some(piece) = self.pieces.get(name)
             && piece.after <= after
@@ -116,9 +175,10 @@ impl Shard {
                 self.core.metrics.fed_by_tail.one();
                 Ok(piece)
             }
-            Look::UpToDate => Err(Meal::UpToDate),
-            Look::Behind if self.core.is_stopping() => Err(Meal::UpToDate),
-            Look::Behind => {
+            // What another engine appended, and a page showed to the pass, can be behind the head.
+            Look::UpToDate if !self.is_missed(name, after) => Err(Meal::UpToDate),
+            _ if self.core.is_stopping() => Err(Meal::UpToDate),
+            Look::UpToDate | Look::Behind => {
                 let head = namespace.tail.head();
                 let page = self.core.pages.get(name, after, head, &self.handle);
                 page.inspect(|_| self.core.metrics.fed_by_pages.one())
@@ -135,7 +195,7 @@ impl Shard {
     }
 
     /// Loads the values of events before they are fed, as far as there is room for them.
-    fn load(&self, id: SubscriptionId, start: u64, fed: Fed, room: Room) {
+    pub(super) fn load(&self, id: SubscriptionId, start: u64, fed: Fed, room: Room) {
         let store = self.core.store.clone();
         let handle = self.handle.clone();
         let is_window_empty = room.bytes == self.core.config.window_bytes_max.get();
@@ -204,7 +264,6 @@ async fn with_values(
             return Ok(Fed {
                 events,
                 through: sequence.previous(),
-                looked_at: fed.looked_at,
             });
         }
         bytes += size;
@@ -214,38 +273,23 @@ async fn with_values(
     Ok(Fed { events, ..fed })
 }
 
-/// The events of a piece that match, as far as there is room.
-fn matching(piece: &Piece, room: Room, filter: &Filter, window_bytes_max: usize) -> Fed {
-    let mut fed = Fed {
-        events: Vec::new(),
-        through: room.after,
-        looked_at: 0,
-    };
-    let mut bytes = 0;
-    let start = piece
-        .records
-        .partition_point(|record| record.last <= room.after);
-    for record in &piece.records[start..] {
+/// The events of a piece that match, as far as there is room, and how many were looked at.
+fn matching(piece: &Piece, mut portion: Portion, filter: &Filter) -> (Fed, usize) {
+    let after = portion.room.after;
+    let mut looked_at = 0;
+    for record in piece.records_after(after) {
         for event in Event::all(record) {
-            let sequence = event.sequence();
-            if sequence <= room.after {
+            if event.sequence() <= after {
                 continue;
             }
-            fed.looked_at += 1;
+            looked_at += 1;
             if filter.matches(&event) {
-                let size = event.size();
-                let is_first_of_all = fed.events.is_empty() && room.bytes == window_bytes_max;
-                let fits = is_first_of_all || bytes + size <= room.bytes;
-                if fed.events.len() == room.events || !fits {
-                    return fed;
+                portion.offer(&event, event.size());
+                if !portion.has_all() {
+                    return (portion.end(piece.through), looked_at);
                 }
-                bytes += size;
-                fed.events
-                    .push((sequence, size, Payload { event, data: None }));
             }
-            fed.through = sequence;
         }
     }
-    fed.through = piece.through.max(fed.through);
-    fed
+    (portion.end(piece.through.max(after)), looked_at)
 }

@@ -38,6 +38,7 @@ impl Shard {
         if let Some(running) = self.running(id) {
             running.queued = false;
         }
+        self.leave_live(id);
         let mut looked_at = 0;
         loop {
             self.perform_all(id);
@@ -49,7 +50,7 @@ impl Shard {
                     break;
                 }
                 Meal::UpToDate => {
-                    self.hungry.insert(id);
+                    self.go_live(id);
                     break;
                 }
                 Meal::Waiting(namespace, after) => {
@@ -91,7 +92,7 @@ impl Shard {
 
     /// Hands over and voids what a dispatcher asks for, up to something that has to be written, or the end.
     fn hand_over_all(&mut self, id: SubscriptionId, now: Instant) -> Option<Writing> {
-        let Active { spec, start, phase } = self.active.get_mut(&id)?;
+        let Active { spec, start, phase } = &mut **self.active.get_mut(&id)?;
         let Phase::Running(running) = phase else {
             return None;
         };
@@ -285,7 +286,7 @@ impl Shard {
         let passed = running.dispatcher.offset().0.abs_diff(running.saved.0);
         match running.dispatcher.unsaved() {
             Unsaved::Nothing => {}
-            Unsaved::Passed if passed < idle_events_max => self.saves.passed(id, now.after(idle)),
+            Unsaved::Passed if passed < idle_events_max => self.saves.passed(now.after(idle)),
             Unsaved::Passed | Unsaved::Settled => self.saves.settled(id, now.after(flush)),
         }
     }

@@ -23,7 +23,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 pub(super) struct Saves {
     settled: BTreeSet<SubscriptionId>,
     settled_due: Option<Instant>,
-    passed: BTreeSet<SubscriptionId>,
+    /// Some have passed events that do not match. They are written all together, so it is not noted which.
     passed_due: Option<Instant>,
 }
 
@@ -46,29 +46,24 @@ impl Saves {
         self.settled_due.get_or_insert(due);
     }
 
-    pub(super) fn passed(&mut self, id: SubscriptionId, due: Instant) {
-        self.passed.insert(id);
-        self.passed_due.get_or_insert(due);
-    }
-
-    fn take_due(&mut self, now: Instant) -> BTreeSet<SubscriptionId> {
-        let mut ids = BTreeSet::new();
-        if self.settled_due.is_some_and(|due| due <= now) {
-            self.settled_due = None;
-            ids.append(&mut self.settled);
-        }
-        if self.passed_due.is_some_and(|due| due <= now) {
-            self.passed_due = None;
-            ids.append(&mut self.passed);
-        }
-        ids
+    pub(super) fn passed(&mut self, due: Instant) {
+        let earlier = self.passed_due.map_or(due, |before| before.min(due));
+        self.passed_due = Some(earlier);
     }
 }
 
 impl Shard {
     pub(super) fn save_due(&mut self, now: Instant) {
-        let ids = self.saves.take_due(now);
-        self.save_now(ids);
+        let is_due = |due: &mut Instant| *due <= now;
+        if self.saves.passed_due.take_if(is_due).is_some() {
+            self.passes_flushed();
+            let all: Vec<_> = self.stored.iter().copied().collect();
+            self.save_now(all);
+        }
+        if self.saves.settled_due.take_if(is_due).is_some() {
+            let ids = std::mem::take(&mut self.saves.settled);
+            self.save_now(ids);
+        }
     }
 
     /// Writes the positions that are not written. The order of calls is the order of the writes.
@@ -142,6 +137,7 @@ impl Shard {
     fn writes(&mut self, ids: impl IntoIterator<Item = SubscriptionId>) -> Vec<OffsetWrite> {
         let mut writes = Vec::new();
         for id in ids {
+            self.bring_up(id);
             let Some(active) = self.active.get_mut(&id).filter(|active| active.is_stored()) else {
                 continue;
             };
