@@ -50,6 +50,7 @@ pub(crate) struct PageCounts {
     pub(crate) shared: Counter,
     pub(crate) failed: Counter,
     pub(crate) read_bytes: Counter,
+    pub(crate) read_records: Counter,
 }
 
 enum Slot {
@@ -162,6 +163,10 @@ impl Pages {
                 .sum::<usize>();
         self.inner.counts.read.one();
         self.inner.counts.read_bytes.add(bytes as u64);
+        self.inner
+            .counts
+            .read_records
+            .add(piece.records.len() as u64);
         let used = state.uses;
         let after = piece.after;
         let slot = Slot::Loaded { piece, bytes, used };

@@ -216,6 +216,7 @@ impl Core {
         sink.count(&PAGES_SHARED, &[], pages.shared.get());
         sink.count(&PAGES_FAILED, &[], pages.failed.get());
         sink.count(&PAGES_READ_BYTES, &[], pages.read_bytes.get());
+        sink.count(&PAGES_READ_RECORDS, &[], pages.read_records.get());
         sink.count(&PAGES_BYTES, &[], bytes as u64);
         sink.count(&FILTERS_BYTES, &[], self.filters.used() as u64);
         sink.count(&OFFSET_WRITES, &["written"], metrics.offsets_written.get());

@@ -81,6 +81,8 @@ families! {
         "Pages that could not be read; each is tried again.");
     PAGES_READ_BYTES = counter("photinus_pages_read_bytes_total", &[],
         "Bytes of the pages that were read.");
+    PAGES_READ_RECORDS = counter("photinus_pages_read_records_total", &[],
+        "Messages of the pages that were read. Divided by those that were to be caught up with: how often each was read.");
     PAGES_BYTES = gauge("photinus_pages_bytes", &[],
         "Bytes of the pages in memory; at most [engine] pages_bytes_max.");
     FILTERS_BYTES = gauge("photinus_filters_bytes", &[],
