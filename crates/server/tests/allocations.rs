@@ -1,0 +1,133 @@
+//! How many allocations does a message cost, and how many a delivery?
+//!
+//! The parts are put together as the server does it, in this process, with the database on the disk, and every allocation
+//! of every thread is counted. The client makes none of its own while it counts. The numbers are those of a steady
+//! state: what is allocated once for a connection or a group is spread over thousands of events.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+#[path = "allocations/client.rs"]
+mod client;
+
+use std::alloc::System;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use photinus_api::{ApiConfig, RequestMetrics};
+use photinus_contract::TransportPlugin;
+use photinus_engine::{Engine, EngineConfig, Parts};
+use photinus_store_sqlite::SqliteStore;
+use serde_json::json;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// Most allocations for a message that is published in bulk, from its bytes to its answer.
+const PUBLISHED_MAX: f64 = 60.0;
+/// Most for an event that is delivered over a WebSocket and acknowledged, if it is among the newest.
+const DELIVERED_MAX: f64 = 1.0;
+/// The same if it has to be read from the store.
+const DELIVERED_FROM_STORE_MAX: f64 = 10.0;
+
+/// Events that are counted.
+const EVENTS: usize = 4_000;
+/// Those before, until everything has the size that it keeps.
+const WARM_UP: usize = 1_000;
+/// Those after, so that as much is read ahead at the end as at the beginning.
+const AHEAD: usize = 500;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// A server without a process of its own.
+struct Server {
+    runtime: Runtime,
+    engine: Engine,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(data: &Path) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let store = SqliteStore::open(data, Default::default()).unwrap();
+        let (engine, address) = runtime.block_on(async {
+            let parts = Parts::new(Arc::new(store), EngineConfig::default());
+            let engine = Engine::start(parts).await.unwrap();
+            let websockets = photinus_transport_websockets::WebSockets;
+            let system = photinus_transport_system::System::new();
+            let plugins: [&dyn TransportPlugin; 2] = [&websockets, &system];
+            for plugin in plugins {
+                engine.start_transport(plugin, json!({})).await.unwrap();
+            }
+            let router = photinus_api::router(
+                engine.handle(),
+                system.listeners(),
+                ApiConfig::default(),
+                RequestMetrics::rest(),
+            );
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            (engine, address)
+        });
+        Self {
+            runtime,
+            engine,
+            address,
+        }
+    }
+
+    fn end(self) {
+        self.runtime.block_on(self.engine.shutdown()).unwrap();
+        self.runtime.shutdown_background();
+    }
+}
+
+/// Allocations of all threads while this works on so many events, for each of them.
+fn counted(what: &str, events: usize, work: impl FnOnce()) -> f64 {
+    let region = Region::new(ALLOCATOR);
+    work();
+    let change = region.change();
+    let each = |count: usize| count as f64 / events as f64;
+    let (new, grown) = (each(change.allocations), each(change.reallocations));
+    let bytes = each(change.bytes_allocated);
+    println!("{what}: {new:.2} allocations and {grown:.2} that grew, {bytes:.0} bytes");
+    new + grown
+}
+
+/// Counts what a subscription of this name costs that drains what is stored.
+fn drained(what: &str, address: SocketAddr, name: &str) -> f64 {
+    let mut socket = client::subscribed(address, name);
+    socket.drain(WARM_UP);
+    counted(what, EVENTS, || socket.drain(EVENTS))
+}
+
+#[test]
+fn messages_and_deliveries_allocate_no_more_than_they_may() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let address = server.address;
+    client::Upload::new(address, WARM_UP).run();
+    let upload = client::Upload::new(address, EVENTS);
+    let published = counted("published", EVENTS, || upload.run());
+    client::Upload::new(address, AHEAD).run();
+    let delivered = drained("delivered, newest", address, "newest");
+    server.end();
+
+    let server = Server::start(data.path());
+    let from_store = drained("delivered, stored", server.address, "stored");
+    server.end();
+
+    assert!(published <= PUBLISHED_MAX, "{published} a message");
+    assert!(delivered <= DELIVERED_MAX, "{delivered} a delivery");
+    assert!(
+        from_store <= DELIVERED_FROM_STORE_MAX,
+        "{from_store} a delivery from the store"
+    );
+}
