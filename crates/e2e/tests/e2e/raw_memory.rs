@@ -120,9 +120,16 @@ fn assert_grew_little(server: &Server, before: u64) {
     );
 }
 
-/// How much memory the server's process has, in KiB. It is the one that was given this data directory.
+/// How much memory the server's process has, in KiB.
 #[track_caller]
 pub(crate) fn resident_kib(server: &Server) -> u64 {
+    proc_number(server, "status", "VmRSS:")
+}
+
+/// The number behind this key in a file of `/proc` about the server's process, which is the one that was given this data
+/// directory.
+#[track_caller]
+pub(crate) fn proc_number(server: &Server, file: &str, key: &str) -> u64 {
     let data = server.data();
     let data = data.to_str().unwrap();
     std::fs::read_dir("/proc")
@@ -135,11 +142,9 @@ pub(crate) fn resident_kib(server: &Server) -> u64 {
                 .any(|it| it == data.as_bytes())
         })
         .find_map(|process| {
-            let status = std::fs::read_to_string(process.join("status")).ok()?;
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix("VmRSS:"))?;
-            line.trim().strip_suffix(" kB")?.parse().ok()
+            let text = std::fs::read_to_string(process.join(file)).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+            line.split_whitespace().next()?.parse().ok()
         })
         .expect("the server's process is listed")
 }
