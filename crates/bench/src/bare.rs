@@ -4,6 +4,7 @@
 //! product runs on, and speaks through the same crates: axum, tungstenite, SQLite.
 
 mod bulk;
+mod checkpoint;
 mod committer;
 mod posts;
 mod push;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -24,6 +26,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use crate::drive::paced::Pace;
 use crate::process::Process;
 use crate::wire::http::Http;
 use crate::wire::socket::Socket;
@@ -49,6 +52,10 @@ pub const RELAY_BULK_PATH: &str = "/relay-bulk";
 pub const ROWS_PATH: &str = "/rows";
 /// Writes and syncs without any wire.
 pub const WRITE_PATH: &str = "/write";
+/// Writes and syncs at a pace.
+pub const WRITE_PACED_PATH: &str = "/write-paced";
+/// Reads rows in order without any wire.
+pub const READ_PATH: &str = "/read";
 /// A socket that pushes frames.
 pub const PUSH_SOCKET_PATH: &str = "/push";
 /// A socket that gets what is relayed.
@@ -130,6 +137,30 @@ impl Bare {
             .await?;
         let answer: Value = serde_json::from_slice(&answer)?;
         answer["rate"].as_f64().context("no rate")
+    }
+
+    /// How many rows a second are read in order, of so many; they are inserted before the first time.
+    pub async fn read_rows(&self, rows: usize) -> Result<f64> {
+        let order = json!({"rows": rows}).to_string();
+        let answer = self
+            .http()
+            .await?
+            .post(READ_PATH, order.into(), StatusCode::OK)
+            .await?;
+        let answer: Value = serde_json::from_slice(&answer)?;
+        answer["rate"].as_f64().context("no rate")
+    }
+
+    /// How long a write and its sync take, each at its time.
+    pub async fn paced_writes(&self, pace: Pace) -> Result<Vec<Duration>> {
+        let order = json!({"rate": pace.rate, "count": pace.count}).to_string();
+        let answer = self
+            .http()
+            .await?
+            .post(WRITE_PACED_PATH, order.into(), StatusCode::OK)
+            .await?;
+        let seconds: Vec<f64> = serde_json::from_slice(&answer)?;
+        Ok(seconds.into_iter().map(Duration::from_secs_f64).collect())
     }
 }
 

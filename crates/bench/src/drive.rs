@@ -8,3 +8,4 @@ pub mod order;
 pub mod paced;
 pub mod posts;
 pub mod publishing_socket;
+pub mod upload;

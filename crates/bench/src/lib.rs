@@ -20,5 +20,6 @@ pub mod report;
 pub mod rounds;
 pub mod scale;
 pub mod statistics;
+pub mod targets;
 pub mod wire;
 pub mod workload;

@@ -32,6 +32,9 @@ pub enum Unit {
     /// Bytes.
     #[serde(rename = "B")]
     Bytes,
+    /// How many times something is done.
+    #[serde(rename = "×")]
+    Times,
 }
 
 impl Unit {
@@ -43,6 +46,7 @@ impl Unit {
             Self::Millis => "ms",
             Self::Mebibytes => "MiB",
             Self::Bytes => "B",
+            Self::Times => "×",
         }
     }
 
@@ -74,6 +78,17 @@ impl Figure {
     }
 }
 
+/// A figure of two sides: what the product has more than another, in the same round.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// What it is.
+    pub figure: Figure,
+    /// The figure of both, by its place among [`Measurement::figures`].
+    pub of: usize,
+    /// The other, by its place among [`Measurement::sides`].
+    pub side: usize,
+}
+
 /// What one side did in one round: a value for each figure that it has.
 pub type Sample = Vec<Option<f64>>;
 
@@ -87,6 +102,16 @@ pub trait Measurement {
 
     /// The figures of each sample, in order.
     fn figures(&self) -> Vec<Figure>;
+
+    /// What is said of them besides.
+    fn differences(&self) -> Vec<Difference> {
+        Vec::new()
+    }
+
+    /// How many rounds there are. Fewer than of the others where a round is long and shows little else the next time.
+    fn rounds(&self, scale: &Scale) -> usize {
+        scale.rounds
+    }
 
     /// Who is measured: the product first, then its limit, then parts of that. Each in words.
     fn sides(&self) -> Vec<&'static str>;

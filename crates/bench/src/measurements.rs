@@ -1,12 +1,19 @@
 //! What is measured, in which order?
 
+mod beside_bulk;
+mod bystanders;
+mod catch_up;
 mod drains;
 mod ephemeral;
+mod full_load;
+mod growth;
 mod idle_sockets;
 mod latency;
 mod matching;
 mod memory;
 mod publishing;
+mod scan;
+mod start;
 mod stock;
 mod subscriptions;
 
@@ -19,7 +26,8 @@ use stock::Stock;
 
 /// All of it.
 pub fn all(scale: &Scale) -> Vec<Box<dyn Measurement>> {
-    let stock = Rc::new(Stock::default());
+    let stock = Rc::new(Stock::new(scale.stored_events));
+    let history = Rc::new(Stock::new(scale.history_events));
     let mut all: Vec<Box<dyn Measurement>> = vec![
         Box::new(memory::Memory::new(scale)),
         Box::new(publishing::Publishing::single(scale)),
@@ -29,6 +37,7 @@ pub fn all(scale: &Scale) -> Vec<Box<dyn Measurement>> {
         Box::new(latency::Latency::new(10, scale.slow_time)),
         Box::new(latency::Latency::new(200, scale.paced_time)),
         Box::new(latency::Latency::new(1_000, scale.paced_time)),
+        Box::new(beside_bulk::BesideBulk::new(scale)),
     ];
     for (read_ahead, events) in [
         (0, scale.drained_singly),
@@ -55,5 +64,15 @@ pub fn all(scale: &Scale) -> Vec<Box<dyn Measurement>> {
     all.push(Box::new(matching::Matching::new(scale)));
     all.push(Box::new(idle_sockets::IdleSockets::new(scale)));
     all.push(Box::new(ephemeral::Ephemeral::new(scale)));
+    let (bystanders, _) = scale.bystanders;
+    for count in bystanders {
+        all.push(Box::new(bystanders::Bystanders::new(scale, count)));
+    }
+    all.push(Box::new(catch_up::CatchUp::new(&history, scale)));
+    all.push(Box::new(start::Start::new(&history, scale)));
+    // The last of these: what it publishes is stored after what the others know of.
+    all.push(Box::new(scan::Scan::new(&history, scale)));
+    all.push(Box::new(full_load::FullLoad::new(scale)));
+    all.push(Box::new(growth::Growth::new(scale)));
     all
 }

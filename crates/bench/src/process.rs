@@ -78,6 +78,11 @@ impl Process {
         kilobytes(&self.proc("smaps_rollup")?, "Pss:")
     }
 
+    /// Bytes of memory that it has, with all of what it shares (RSS).
+    pub fn memory_resident(&self) -> Result<u64> {
+        kilobytes(&self.proc("status")?, "VmRSS:")
+    }
+
     /// The most bytes of memory that it has had at once (resident).
     pub fn memory_peak(&self) -> Result<u64> {
         kilobytes(&self.proc("status")?, "VmHWM:")

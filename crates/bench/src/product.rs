@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -34,6 +34,8 @@ pub struct Product {
     pub process: Process,
     /// Where its API is.
     pub address: SocketAddr,
+    /// Where its metrics are.
+    monitoring: SocketAddr,
     /// How long it took until it was ready to be asked.
     pub started_in: Duration,
     directory: TempDir,
@@ -63,11 +65,12 @@ impl Product {
         let log = directory.path().join("log");
         let started = now();
         let prefixes = ["Photinus listens on http://", "Monitoring on http://"];
-        let (process, [address, _]) =
+        let (process, [address, monitoring]) =
             Process::start(&mut command, &log, prefixes).context("the product")?;
         Ok(Self {
             process,
             address,
+            monitoring,
             started_in: started.elapsed(),
             directory,
         })
@@ -121,6 +124,42 @@ impl Product {
             .get("/api/v1/namespaces/default/events?limit=1")
             .await?;
         Ok(page[0]["sequence"].as_u64().unwrap_or_default())
+    }
+
+    /// The sum of the series of a metric; none if there are no such.
+    pub async fn metric(&self, name: &str) -> Result<Option<f64>> {
+        let mut http = Http::connect(self.monitoring).await?;
+        let (status, text) = http.ask(Method::GET, "/metrics", Bytes::new()).await?;
+        ensure!(status == StatusCode::OK, "/metrics: {status}");
+        let series = std::str::from_utf8(&text)?.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let is_it = rest.starts_with([' ', '{']);
+            is_it.then(|| {
+                rest.rsplit(' ')
+                    .next()
+                    .and_then(|value| value.parse::<f64>().ok())
+            })?
+        });
+        Ok(series.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value)))
+    }
+
+    /// Waits until a metric has this value.
+    pub async fn wait_for_metric(&self, name: &str, value: f64) -> Result<()> {
+        let started = now();
+        loop {
+            match self.metric(name).await? {
+                Some(is) if is == value => return Ok(()),
+                is if started.elapsed() > PATIENCE => bail!("{name} is {is:?} instead of {value}"),
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    /// Whether it says that it is ready.
+    pub async fn is_ready(&self) -> Result<bool> {
+        let mut http = Http::connect(self.monitoring).await?;
+        let (status, _) = http.ask(Method::GET, "/readyz", Bytes::new()).await?;
+        Ok(status == StatusCode::OK)
     }
 
     /// Waits until everything up to `sequence` is settled.

@@ -34,16 +34,25 @@ const fn reference(
     }
 }
 
-const FIREFLY: &str = "FireFly, SQLite";
-const FIREFLY_PG: &str = "FireFly, PostgreSQL";
-const NATS: &str = "NATS JetStream";
+/// Who is compared with.
+pub const FIREFLY: &str = "FireFly, SQLite";
+/// The same.
+pub const FIREFLY_PG: &str = "FireFly, PostgreSQL";
+/// The same, where all objects of the messages are in its memory already.
+pub const FIREFLY_CACHE: &str = "FireFly, PostgreSQL, from its cache";
+/// Another.
+pub const NATS: &str = "NATS JetStream";
+/// How it publishes fastest.
+pub const NATS_BEFORE_SYNC: &str = "window 1,000, 256 B, acknowledged before fsync";
+/// How it publishes what is safe.
+pub const NATS_SYNCED: &str = "sync: always, quiet";
 const RABBIT: &str = "RabbitMQ";
 const DELIVERIES: &str = "deliveries";
 const MESSAGES: &str = "messages";
 const CPU: &str = "server CPU a delivery";
 
 /// All that is comparable.
-const REFERENCES: [Reference; 25] = [
+const REFERENCES: [Reference; 30] = [
     reference("drain-0", DELIVERIES, FIREFLY, 801.0, ""),
     reference("drain-50", DELIVERIES, FIREFLY, 3_212.0, ""),
     reference("drain-500", DELIVERIES, FIREFLY, 4_542.0, ""),
@@ -68,6 +77,8 @@ const REFERENCES: [Reference; 25] = [
         8_900.0,
         "objects in its cache",
     ),
+    reference("drain-50", DELIVERIES, FIREFLY_CACHE, 17_800.0, ""),
+    reference("batch-50", DELIVERIES, FIREFLY_CACHE, 34_800.0, ""),
     reference("drain-0", CPU, FIREFLY, 627.0, ""),
     reference("drain-50", CPU, FIREFLY, 292.0, ""),
     reference("drain-500", CPU, FIREFLY, 250.0, ""),
@@ -89,13 +100,10 @@ const REFERENCES: [Reference; 25] = [
     reference("latency-1000", "p50", NATS, 680.0, "sync: always"),
     reference("latency-1000", "p99", NATS, 5_500.0, "sync: always"),
     reference("drain-500", DELIVERIES, NATS, 48_000.0, "WebSocket, 1 KiB"),
-    reference(
-        "publish-single",
-        MESSAGES,
-        NATS,
-        4_700.0,
-        "sync: always, quiet",
-    ),
+    reference("subscriptions-100", DELIVERIES, NATS, 40_000.0, ""),
+    reference("publish-single", MESSAGES, NATS, 4_700.0, NATS_SYNCED),
+    reference("publish-bulk", MESSAGES, NATS, 62_000.0, NATS_BEFORE_SYNC),
+    reference("publish-bulk", MESSAGES, NATS, 4_700.0, NATS_SYNCED),
     reference(
         "publish-socket",
         MESSAGES,

@@ -1,7 +1,7 @@
 //! What came of a run, for people and for programs?
 
 mod markdown;
-mod number;
+pub(crate) mod number;
 mod text;
 
 use serde::Serialize;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::machine::Machine;
 use crate::references::{Comparison, FIREFLY_FACTOR_MIN, compare};
 use crate::rounds::Outcome;
+use crate::targets::{Reached, reached};
 
 pub use markdown::{markdown, replace_block};
 pub use text::text;
@@ -34,6 +35,8 @@ pub struct Report {
     pub outcomes: Vec<Outcome>,
     /// Beside what others do elsewhere.
     pub references: Vec<Comparison>,
+    /// What is to be reached, and whether it was.
+    pub targets: Vec<Reached>,
 }
 
 impl Report {
@@ -46,6 +49,7 @@ impl Report {
         outcomes: Vec<Outcome>,
         seconds: u64,
     ) -> Self {
+        let references = compare(&outcomes);
         Self {
             version: 1,
             time,
@@ -54,7 +58,8 @@ impl Report {
             seconds,
             machine,
             workload,
-            references: compare(&outcomes),
+            targets: reached(&outcomes, &references),
+            references,
             outcomes,
         }
     }
@@ -84,6 +89,12 @@ impl Report {
             number::factor(least),
             number::factor(FIREFLY_FACTOR_MIN)
         ))
+    }
+
+    /// How many of the targets were reached, in words.
+    fn reached(&self) -> String {
+        let reached = self.targets.iter().filter(|one| one.is_reached).count();
+        format!("{reached} of {} were reached.", self.targets.len())
     }
 
     /// Measurements that failed.

@@ -68,7 +68,7 @@ fn rounds(
 ) -> Result<Vec<Vec<Sample>>> {
     let sides = measurement.sides();
     let figures = measurement.figures().len();
-    let count = bench.scale.rounds;
+    let count = measurement.rounds(&bench.scale);
     progress.begin(&measurement.name(), count);
     measurement.prepare(bench).context("while preparing")?;
     let mut samples = vec![Vec::with_capacity(count); sides.len()];
@@ -94,6 +94,17 @@ fn rounds(
 fn measured(measurement: &dyn Measurement, samples: &[Vec<Sample>]) -> Vec<Measured> {
     let sides = measurement.sides();
     let figures = measurement.figures().into_iter().enumerate();
+    let differences = measurement.differences().into_iter();
+    let differences = differences.map(|difference| {
+        let each = samples[0].iter().zip(&samples[difference.side]);
+        let each = each
+            .filter_map(|(product, other)| Some(product[difference.of]? - other[difference.of]?));
+        Measured {
+            product: Rounds::of(each.collect()),
+            limits: Vec::new(),
+            figure: difference.figure,
+        }
+    });
     figures
         .map(|(index, figure)| {
             let of = |side: usize| {
@@ -121,5 +132,6 @@ fn measured(measurement: &dyn Measurement, samples: &[Vec<Sample>]) -> Vec<Measu
                 figure,
             }
         })
+        .chain(differences)
         .collect()
 }

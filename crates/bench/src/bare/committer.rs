@@ -10,14 +10,15 @@ use anyhow::{Context, Result};
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoint::Checkpoints;
 use super::relay::Relay;
 
 /// Most messages that one commit takes together, as in the product.
 const GROUP_MAX: usize = 1_000;
+/// Rows that are read at once.
+const PAGE_ROWS: i64 = 1_000;
 /// Most that wait.
 const QUEUE_MAX: usize = 10_000;
-/// Written pages after which SQLite brings its write-ahead file into the database, as in the product.
-const CHECKPOINT_PAGES: u32 = 4096;
 /// How long the file is that is written round and round.
 const FILE_BYTES: usize = 8 << 20;
 
@@ -114,6 +115,7 @@ impl Sink {
 /// One plain table: an ordered id, and the bytes.
 pub(super) struct Rows {
     connection: Connection,
+    checkpoints: Checkpoints,
     row: Vec<u8>,
     last: u64,
 }
@@ -123,19 +125,20 @@ impl Rows {
     /// write-ahead file was before than while the file grows, and the product has passed that, too.
     pub(super) fn create(path: &Path, bytes: usize, warm_up: usize) -> Result<Self> {
         let connection = Connection::open(path)?;
-        connection.execute_batch(&format!(
+        connection.execute_batch(
             "PRAGMA page_size = 4096; PRAGMA journal_mode = wal; PRAGMA synchronous = full; \
-             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA cache_size = -16384; \
-             CREATE TABLE plain (sequence INTEGER PRIMARY KEY, id BLOB UNIQUE, body BLOB);"
-        ))?;
+             PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384; \
+             CREATE TABLE plain (sequence INTEGER PRIMARY KEY, id BLOB UNIQUE, body BLOB);",
+        )?;
         let row = vec![b'e'; bytes];
         let mut rows = Self {
             connection,
+            checkpoints: Checkpoints::start(path)?,
             row,
             last: 0,
         };
         while rows.last < warm_up as u64 {
-            rows.insert(GROUP_MAX)?;
+            rows.insert(GROUP_MAX.min(warm_up - rows.last as usize))?;
         }
         Ok(rows)
     }
@@ -152,7 +155,30 @@ impl Rows {
             insert.execute(params![id, self.row])?;
         }
         drop(insert);
-        Ok(self.connection.execute_batch("COMMIT")?)
+        self.connection.execute_batch("COMMIT")?;
+        let bytes = count * self.row.len();
+        self.checkpoints.committed(bytes, &self.connection)
+    }
+
+    /// Reads all rows in order, in pages; returns how many they are.
+    pub(super) fn read_all(&self) -> Result<u64> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT sequence, body FROM plain WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
+        )?;
+        let (mut last, mut count, mut row) = (0_i64, 0, Vec::new());
+        loop {
+            let before = count;
+            let mut rows = select.query(params![last, PAGE_ROWS])?;
+            while let Some(found) = rows.next()? {
+                last = found.get(0)?;
+                row.clear();
+                row.extend_from_slice(found.get_ref(1)?.as_blob()?);
+                count += 1;
+            }
+            if count == before {
+                return Ok(count);
+            }
+        }
     }
 }
 

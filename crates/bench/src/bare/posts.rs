@@ -15,8 +15,8 @@ use http::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
 
 use super::{
-    BULK_PATH, INSERT_PATH, Message, PARSE_PATH, RELAY_BULK_PATH, RELAY_PATH, ROWS_PATH, Shared,
-    WRITE_PATH, bulk, rows,
+    BULK_PATH, INSERT_PATH, Message, PARSE_PATH, READ_PATH, RELAY_BULK_PATH, RELAY_PATH, ROWS_PATH,
+    Shared, WRITE_PACED_PATH, WRITE_PATH, bulk, rows,
 };
 
 /// Serves for ever.
@@ -29,6 +29,8 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Result<
         .route(RELAY_BULK_PATH, post(relay_bulk))
         .route(ROWS_PATH, post(insert_rows))
         .route(WRITE_PATH, post(write))
+        .route(WRITE_PACED_PATH, post(write_paced))
+        .route(READ_PATH, post(read))
         .layer(DefaultBodyLimit::disable())
         .with_state(shared);
     let listener = listener.tap_io(|stream| {
@@ -72,6 +74,18 @@ async fn insert_rows(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<R
 async fn write(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Failed> {
     let order = serde_json::from_slice(&body)?;
     let done = tokio::task::spawn_blocking(move || rows::write(&shared, order)).await??;
+    Ok(serde_json::to_string(&done)?.into_response())
+}
+
+async fn write_paced(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Failed> {
+    let order = serde_json::from_slice(&body)?;
+    let done = tokio::task::spawn_blocking(move || rows::write_paced(&shared, order)).await??;
+    Ok(serde_json::to_string(&done)?.into_response())
+}
+
+async fn read(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Failed> {
+    let order = serde_json::from_slice(&body)?;
+    let done = tokio::task::spawn_blocking(move || rows::read(&shared, order)).await??;
     Ok(serde_json::to_string(&done)?.into_response())
 }
 

@@ -37,6 +37,11 @@ pub(super) async fn push(shared: &Shared, socket: &mut WebSocketStream<TcpStream
     };
     let order: PushOrder = serde_json::from_str(&order)?;
     let mut pushed = 0;
+    // Batches are ready before the first is sent: what it costs to make such large frames is not in this limit.
+    let mut ready = match order.batch {
+        true => batches(shared, order),
+        false => VecDeque::new(),
+    };
     let mut unanswered = VecDeque::new();
     while pushed < order.events || !unanswered.is_empty() {
         let room = match order.batch {
@@ -44,9 +49,12 @@ pub(super) async fn push(shared: &Shared, socket: &mut WebSocketStream<TcpStream
             false => order.window,
         };
         while unanswered.len() < room && pushed < order.events {
-            let (frame, id) = match order.batch {
-                true => batch(shared, &mut pushed, order),
-                false => single(shared, &mut pushed),
+            let (frame, id) = match ready.pop_front() {
+                Some((frame, id, events)) => {
+                    pushed += events;
+                    (frame, id)
+                }
+                None => single(shared, &mut pushed),
             };
             unanswered.push_back(id);
             socket.feed(Message::text(frame)).await?;
@@ -81,6 +89,18 @@ fn single(shared: &Shared, pushed: &mut usize) -> (String, String) {
     let mut frame = String::with_capacity(shared.template.capacity());
     shared.template.write(*pushed as u64, 0, &mut frame);
     (frame, id_of(*pushed as u64))
+}
+
+/// All frames, with their ids and how many events are in each.
+fn batches(shared: &Shared, order: PushOrder) -> VecDeque<(String, String, usize)> {
+    let mut made = 0;
+    let mut batches = VecDeque::new();
+    while made < order.events {
+        let before = made;
+        let (frame, id) = batch(shared, &mut made, order);
+        batches.push_back((frame, id, made - before));
+    }
+    batches
 }
 
 fn batch(shared: &Shared, pushed: &mut usize, order: PushOrder) -> (String, String) {

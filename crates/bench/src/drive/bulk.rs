@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::posts::Done;
 use crate::clock::now;
-use crate::wire::http::Http;
+use crate::wire::http::{Answer, Http};
 use crate::workload;
 
 /// How long a piece of the body is, about.
@@ -51,8 +51,25 @@ pub async fn post_lines(connection: Http, path: &str, lines: Lines) -> Result<(D
         pieces,
     } = lines;
     let start = now();
-    let (status, mut answer) = connection.stream(path, stream::iter(pieces)).await?;
-    let mut sequences: Vec<u64> = Vec::with_capacity(lines);
+    let (status, answer) = connection.stream(path, stream::iter(pieces)).await?;
+    let sequences = answers(path, status, answer).await?;
+    let elapsed = start.elapsed();
+    ensure!(
+        sequences.len() == lines,
+        "{} answers to {lines} lines",
+        sequences.len()
+    );
+    let messages = lines as u64;
+    Ok((Done { messages, elapsed }, sequences))
+}
+
+/// Reads the answers to lines; returns the sequences.
+pub(super) async fn answers(
+    path: &str,
+    status: StatusCode,
+    mut answer: Answer,
+) -> Result<Vec<u64>> {
+    let mut sequences: Vec<u64> = Vec::new();
     let mut rest: Vec<u8> = Vec::new();
     while let Some(piece) = answer.next().await? {
         ensure!(
@@ -75,21 +92,15 @@ pub async fn post_lines(connection: Http, path: &str, lines: Lines) -> Result<(D
         }
         rest.drain(..from);
     }
-    let elapsed = start.elapsed();
     ensure!(status == StatusCode::OK, "{path}: {status}");
-    ensure!(
-        sequences.len() == lines,
-        "{} answers to {lines} lines",
-        sequences.len()
-    );
     ensure!(
         sequences.is_sorted_by(|a, b| a < b),
         "sequences do not rise"
     );
-    let messages = lines as u64;
-    Ok((Done { messages, elapsed }, sequences))
+    Ok(sequences)
 }
 
+/// The body of a request with so many lines, in pieces.
 fn pieces(lines: usize, tag: impl Fn(usize) -> usize) -> Vec<Bytes> {
     let mut pieces = Vec::new();
     let mut piece = Vec::with_capacity(PIECE_BYTES);

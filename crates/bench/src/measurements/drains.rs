@@ -92,7 +92,10 @@ impl Measurement for Drain {
     }
 
     fn sides(&self) -> Vec<&'static str> {
-        vec!["product", "bare: push with acks"]
+        match self.batch {
+            true => vec!["product", "bare: ready frames with acks"],
+            false => vec!["product", "bare: push with acks"],
+        }
     }
 
     fn prepare(&mut self, bench: &Bench) -> Result<()> {
@@ -103,7 +106,7 @@ impl Measurement for Drain {
     }
 
     fn run(&mut self, bench: &Bench, side: usize) -> Result<Sample> {
-        let stored = self.stock.as_ref().context("it is finished")?.get(bench)?;
+        let stored = &*self.stock.as_ref().context("it is finished")?.get(bench)?;
         let drain = || {
             bench.runtime.block_on(async {
                 if side > 0 {

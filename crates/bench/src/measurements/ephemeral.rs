@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bare;
 use crate::clock::now;
@@ -21,7 +21,7 @@ use crate::wire::socket::{PATIENCE, Socket};
 use crate::workload::{self, NAMESPACE};
 
 /// The tag for which one subscription on each socket waits.
-const COMMON: usize = 99_999_999;
+pub(super) const COMMON: usize = 99_999_999;
 /// How long one event may take to come on all sockets before the next is tried.
 const TRY_MAX: Duration = Duration::from_secs(2);
 
@@ -112,24 +112,27 @@ struct Side<'a> {
     start_frame: fn(usize) -> String,
 }
 
-fn product_start_frame(tag: usize) -> String {
+/// Starts a subscription that waits for this tag.
+pub(super) fn product_start_frame(tag: usize, options: Value) -> String {
     json!({
         "type": "start",
         "namespace": NAMESPACE,
         "ephemeral": true,
         "autoack": false,
         "filter": {"message": {"tag": format!("^{}$", workload::tag(tag))}},
+        "options": options,
     })
     .to_string()
 }
 
-fn bare_start_frame(tag: usize) -> String {
+/// The same of a bare server.
+pub(super) fn bare_start_frame(tag: usize) -> String {
     json!({"type": "start", "tag": tag}).to_string()
 }
 
 /// Publishes until an event has come on all sockets: an ephemeral subscription begins with what is published after it was
 /// started, and nothing says when that is.
-async fn all_are_served(
+pub(super) async fn all_are_served(
     path: &str,
     http: &mut Http,
     mut sockets: Vec<Socket>,
@@ -229,7 +232,7 @@ impl Measurement for Ephemeral {
                 process: &product.process,
                 http: product.address,
                 publish_path: PUBLISH_PATH,
-                start_frame: product_start_frame,
+                start_frame: |tag| product_start_frame(tag, json!({})),
             };
             let sample = self.load(side, sockets, product.http().await?).await?;
             product.end()?;

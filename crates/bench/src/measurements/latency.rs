@@ -7,17 +7,23 @@ use serde_json::json;
 
 use crate::bare;
 use crate::drive::paced::{self, Pace};
-use crate::measurement::{Bench, Figure, Measurement, Pair, Sample, Unit};
+use crate::measurement::{Bench, Difference, Figure, Measurement, Pair, Sample, Unit};
 use crate::product::{PUBLISH_PATH, start_frame};
 use crate::statistics::latencies;
 use crate::wire::socket::Socket;
 
-const SIDES: [&str; 4] = [
+const SIDES: [&str; 5] = [
     "product",
     "bare: parse + fdatasync + push",
+    "bare: write + fdatasync",
     "bare: ping-pong + fdatasync",
     "bare: ping-pong",
 ];
+
+/// The sync by itself among them.
+const SYNC: usize = 2;
+/// p50 and p99 among the figures.
+const QUANTILES: [(usize, &str); 2] = [(0, "p50 − fsync p50"), (2, "p99 − fsync p99")];
 
 /// One publisher and one durable subscription at a fixed rate.
 pub(super) struct Latency {
@@ -57,6 +63,16 @@ impl Measurement for Latency {
     fn figures(&self) -> Vec<Figure> {
         ["p50", "p90", "p99", "longest"]
             .map(|name| Figure::new(name, Unit::Micros))
+            .to_vec()
+    }
+
+    fn differences(&self) -> Vec<Difference> {
+        QUANTILES
+            .map(|(of, name)| Difference {
+                figure: Figure::new(name, Unit::Micros),
+                of,
+                side: SYNC,
+            })
             .to_vec()
     }
 
@@ -104,7 +120,8 @@ impl Measurement for Latency {
                     paced::publish(bare.http_address(), bare::RELAY_PATH, pace, tag, relayed, 1)
                         .await
                 }
-                2 => paced::ping(bare.socket(bare::SYNCED_PONG_SOCKET_PATH).await?, pace).await,
+                SYNC => bare.paced_writes(pace).await,
+                3 => paced::ping(bare.socket(bare::SYNCED_PONG_SOCKET_PATH).await?, pace).await,
                 _ => paced::ping(bare.socket(bare::PONG_SOCKET_PATH).await?, pace).await,
             }
         })?;

@@ -23,7 +23,7 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn new(scale: &Scale) -> Self {
         Self {
-            messages: scale.publish_messages.max(EVENTS_MIN),
+            messages: scale.memory_messages.max(EVENTS_MIN),
         }
     }
 
@@ -91,7 +91,8 @@ impl Memory {
     }
 }
 
-fn mebibytes(bytes: u64) -> f64 {
+/// As a figure counts them.
+pub(super) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / MEBIBYTE
 }
 

@@ -1,6 +1,6 @@
 //! What is stored before it is drained?
 
-use std::cell::OnceCell;
+use std::cell::{Ref, RefCell};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,15 +20,17 @@ const LINES_MAX: usize = 10_000;
 
 /// A product that has events, and a bare server: stored once for all measurements that drain them. They end with the
 /// last of these.
-#[derive(Default)]
-pub(super) struct Stock(OnceCell<Stored>);
+pub(super) struct Stock {
+    events: usize,
+    stored: RefCell<Option<Stored>>,
+}
 
 /// What is there.
 pub(super) struct Stored {
-    product: Product,
-    bare: Bare,
+    pub(super) product: Product,
+    pub(super) bare: Bare,
     /// The sequences of all events.
-    sequences: Vec<u64>,
+    pub(super) sequences: Vec<u64>,
 }
 
 /// What a drain showed.
@@ -57,28 +59,45 @@ impl Shown {
 }
 
 impl Stock {
+    /// Of so many events.
+    pub(super) fn new(events: usize) -> Self {
+        Self {
+            events,
+            stored: RefCell::default(),
+        }
+    }
+
     /// What is stored, now if it was not before.
-    pub(super) fn get(&self, bench: &Bench) -> Result<&Stored> {
-        if self.0.get().is_none() {
+    pub(super) fn get(&self, bench: &Bench) -> Result<Ref<'_, Stored>> {
+        if self.stored.borrow().is_none() {
             let product = bench.product()?;
-            let sequences = bench
-                .runtime
-                .block_on(fill(&product, bench.scale.stored_events))?;
+            let sequences = bench.runtime.block_on(fill(&product, self.events))?;
             // So that what is drained is read from the store, and not still in memory.
             let product = bench.restart(product)?;
             let bare = bench.bare()?;
-            // There is no other thread that could have been faster.
-            let _ = self.0.set(Stored {
+            *self.stored.borrow_mut() = Some(Stored {
                 product,
                 bare,
                 sequences,
             });
         }
-        self.0.get().context("it was stored just now")
+        Ref::filter_map(self.stored.borrow(), Option::as_ref)
+            .ok()
+            .context("it was stored just now")
+    }
+
+    /// The same, of a product that was just started on it.
+    pub(super) fn restarted(&self, bench: &Bench) -> Result<Ref<'_, Stored>> {
+        drop(self.get(bench)?);
+        let stored = self.stored.take().context("it is stored")?;
+        let product = bench.restart(stored.product)?;
+        *self.stored.borrow_mut() = Some(Stored { product, ..stored });
+        self.get(bench)
     }
 }
 
-async fn fill(product: &Product, events: usize) -> Result<Vec<u64>> {
+/// Publishes so many events; returns their sequences.
+pub(super) async fn fill(product: &Product, events: usize) -> Result<Vec<u64>> {
     let mut sequences = Vec::with_capacity(events);
     while sequences.len() < events {
         let lines = LINES_MAX.min(events - sequences.len());
@@ -104,40 +123,9 @@ impl Stored {
         plan: impl FnOnce(Arc<[u64]>) -> Plan,
     ) -> Result<Shown> {
         let (before, expected) = self.sequences.split_at(self.sequences.len() - events);
-        let first = before.last().map_or("oldest".to_owned(), u64::to_string);
-        let last = expected.last().copied().context("nothing to drain")?;
+        let first = before.last().copied();
         let plan = plan(expected.into());
-        let mut options = options;
-        options["firstEvent"] = json!(first);
-        let mut http = self.product.http().await?;
-        let mut made: Vec<Subscription> = Vec::with_capacity(subscriptions);
-        let mut open = Vec::with_capacity(sockets);
-        for _ in 0..sockets {
-            open.push(self.product.socket().await?);
-        }
-        for number in 0..subscriptions {
-            let name = format!("drain-{number}");
-            made.push(
-                self.product
-                    .subscribe(&mut http, &name, json!({}), options.clone())
-                    .await?,
-            );
-            open[number % sockets].feed(start_frame(&name)).await?;
-        }
-        for socket in &mut open {
-            socket.flush().await?;
-        }
-        let (drained, cpu, open) = timed(&self.product.process, open, &plan).await?;
-        for subscription in &made {
-            self.product
-                .wait_for_offset(&mut http, subscription, last)
-                .await?;
-        }
-        drop(open);
-        for subscription in &made {
-            self.product.unsubscribe(&mut http, subscription).await?;
-        }
-        Ok(Shown { drained, cpu })
+        drain_product(&self.product, first, subscriptions, sockets, options, &plan).await
     }
 
     /// The same of the bare server: the same frames over as many sockets, with as many in flight on each.
@@ -170,6 +158,48 @@ impl Stored {
     pub(super) fn last(&self, events: usize) -> Arc<[u64]> {
         self.sequences[self.sequences.len() - events..].into()
     }
+}
+
+/// Subscribes so many times to what follows `first`, or to everything, drains it all over so many sockets, and unsubscribes.
+pub(super) async fn drain_product(
+    product: &Product,
+    first: Option<u64>,
+    subscriptions: usize,
+    sockets: usize,
+    options: serde_json::Value,
+    plan: &Plan,
+) -> Result<Shown> {
+    let last = plan.expected.last().copied().context("nothing to drain")?;
+    let mut options = options;
+    options["firstEvent"] = json!(first.map_or("oldest".to_owned(), |first| first.to_string()));
+    let mut http = product.http().await?;
+    let mut made: Vec<Subscription> = Vec::with_capacity(subscriptions);
+    let mut open = Vec::with_capacity(sockets);
+    for _ in 0..sockets {
+        open.push(product.socket().await?);
+    }
+    for number in 0..subscriptions {
+        let name = format!("drain-{number}");
+        let subscribed = product.subscribe(&mut http, &name, json!({}), options.clone());
+        made.push(subscribed.await?);
+        open[number % sockets].feed(start_frame(&name)).await?;
+    }
+    for socket in &mut open {
+        socket.flush().await?;
+    }
+    let (drained, cpu, open) = timed(&product.process, open, plan).await?;
+    // A connection on which nothing is asked for long is closed.
+    let mut http = product.http().await?;
+    for subscription in &made {
+        product
+            .wait_for_offset(&mut http, subscription, last)
+            .await?;
+    }
+    drop(open);
+    for subscription in &made {
+        product.unsubscribe(&mut http, subscription).await?;
+    }
+    Ok(Shown { drained, cpu })
 }
 
 /// Drains, and says what the server's CPU did while the clock ran.

@@ -81,7 +81,7 @@ impl Measurement for Subscriptions {
     }
 
     fn run(&mut self, bench: &Bench, side: usize) -> Result<Sample> {
-        let stored = self.stock.as_ref().context("it is finished")?.get(bench)?;
+        let stored = &*self.stock.as_ref().context("it is finished")?.get(bench)?;
         let drain = || {
             bench.runtime.block_on(async {
                 if side > 0 {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::Report;
-use super::number::{factor, median, number, share, spread};
+use super::number::{factor, mark, median, number, share, spread};
 
 const BEGIN: &str = "<!-- begin: cargo xtask bench --write -->";
 const END: &str = "<!-- end: cargo xtask bench --write -->";
@@ -75,6 +75,21 @@ pub fn markdown(report: &Report) -> String {
         if let Some(least) = report.least_of_firefly() {
             out.push_str(&format!("\n{least}\n"));
         }
+    }
+    if !report.targets.is_empty() {
+        out.push_str("\n**Targets**, computed from the figures above:\n\n");
+        out.push_str("| | figure | to be reached | measured | |\n|---|---|---:|---:|---|\n");
+        let mut before = "";
+        for one in &report.targets {
+            let what = if one.what == before { "" } else { one.what };
+            before = one.what;
+            let mark = mark(one.is_reached);
+            push(
+                &mut out,
+                &[what, &one.figure, &one.aim, &one.measured, mark],
+            );
+        }
+        out.push_str(&format!("\n{}\n", report.reached()));
     }
     out
 }

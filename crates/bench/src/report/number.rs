@@ -4,7 +4,10 @@ use crate::measurement::Unit;
 use crate::statistics::Rounds;
 
 /// With as many digits as mean something, and a comma before each three.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
+    if value < 0.0 {
+        return format!("-{}", number(-value));
+    }
     let decimals = match value {
         value if value >= 100.0 => 0,
         value if value >= 10.0 => 1,
@@ -23,25 +26,35 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// The median with its unit.
-pub(super) fn median(rounds: &Rounds, unit: Unit) -> String {
+pub(crate) fn median(rounds: &Rounds, unit: Unit) -> String {
+    with_unit(rounds.median, unit)
+}
+
+/// A value with its unit.
+pub(crate) fn with_unit(value: f64, unit: Unit) -> String {
     match unit {
-        Unit::PerSecond => format!("{}/s", number(rounds.median)),
-        unit => format!("{} {}", number(rounds.median), unit.text()),
+        Unit::PerSecond | Unit::Times => format!("{}{}", number(value), unit.text()),
+        unit => format!("{} {}", number(value), unit.text()),
     }
 }
 
 /// From the lowest to the highest.
-pub(super) fn spread(rounds: &Rounds) -> String {
+pub(crate) fn spread(rounds: &Rounds) -> String {
     format!("{}–{}", number(rounds.min), number(rounds.max))
 }
 
 /// How much of a limit.
-pub(super) fn share(share: Option<f64>) -> String {
+pub(crate) fn share(share: Option<f64>) -> String {
     share.map_or(String::new(), |share| format!("{:.0} %", share * 100.0))
 }
 
+/// Whether something was reached.
+pub(crate) fn mark(is_reached: bool) -> &'static str {
+    if is_reached { "✓" } else { "✗" }
+}
+
 /// How many times as good.
-pub(super) fn factor(factor: f64) -> String {
+pub(crate) fn factor(factor: f64) -> String {
     match factor {
         factor if factor >= 10.0 => format!("{factor:.0}×"),
         factor => format!("{factor:.1}×"),
@@ -61,6 +74,7 @@ mod tests {
             (627.4, "627"),
             (1_234.5, "1,234"),
             (1_234_567.0, "1,234,567"),
+            (-123.4, "-123"),
         ] {
             assert_eq!(number(value), text);
         }

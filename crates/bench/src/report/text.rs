@@ -1,7 +1,7 @@
 //! What is printed?
 
 use super::Report;
-use super::number::{factor, median, number, share, spread};
+use super::number::{factor, mark, median, number, share, spread};
 
 /// How long a line of words may be.
 const LINE_MAX: usize = 96;
@@ -80,6 +80,25 @@ pub fn text(report: &Report) -> String {
         if let Some(least) = report.least_of_firefly() {
             out.push_str(&format!("\n{least}\n"));
         }
+    }
+    if !report.targets.is_empty() {
+        out.push_str("\nTargets, computed from the figures above\n");
+        let mut rows = vec![["", "", "to be reached", "measured", ""].map(str::to_owned)];
+        let mut notes = Vec::new();
+        for one in &report.targets {
+            if report.targets.iter().find(|first| first.what == one.what) == Some(one) {
+                notes.push((rows.len(), format!("  {}", one.what)));
+            }
+            rows.push([
+                format!("    {}", one.figure),
+                String::new(),
+                one.aim.clone(),
+                one.measured.clone(),
+                mark(one.is_reached).to_owned(),
+            ]);
+        }
+        write_table(&rows, &notes, &mut out);
+        out.push_str(&format!("\n{}\n", report.reached()));
     }
     out
 }
