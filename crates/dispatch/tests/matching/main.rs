@@ -30,8 +30,10 @@ fn event(topic: &str, tag: &str, author: &str) -> Event {
         vec![event],
         0..0,
     );
-    content.tag = tag.into();
-    content.author = author.into();
+    content.edit(|parts| {
+        parts.tag = tag.into();
+        parts.author = author.into();
+    });
     Event::new(Arc::new(Record::new(Sequence(1), content)), 0).unwrap()
 }
 
