@@ -115,7 +115,7 @@ fn an_event_costs_the_same_with_100_000_subscriptions_as_with_100() {
         ["prefix_100", "prefix_100000"],
     ] {
         let (few, many) = (instructions(few), instructions(many));
-        assert!(many < 1_000, "{many} instructions");
+        assert!(many < 1_200, "{many} instructions");
         assert!(many * 10 < few * 12, "{few} and {many}");
     }
     let searched = instructions("searched_100000");
