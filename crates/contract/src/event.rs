@@ -12,6 +12,7 @@ use crate::filter::Attribute;
 use crate::id::{EventId, Sequence};
 use crate::name::Namespace;
 use crate::record::Record;
+use crate::splice;
 use crate::subscription::SubscriptionRef;
 use crate::time::Timestamp;
 
@@ -176,13 +177,13 @@ impl Event {
         out: &mut Vec<u8>,
     ) {
         self.write_open_delivery(subscription, out);
-        let _ = write!(out, ",\"delivery\":\"{delivery}\",\"attempt\":{attempt}}}");
+        splice::write_attempt(delivery, attempt, out);
+        out.push(b'}');
     }
 
     fn write_open_delivery(&self, subscription: SubscriptionRef<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(self.open_json());
-        let _ = write!(out, ",\"sequence\":{},\"subscription\":", self.sequence());
-        let _ = serde_json::to_writer(out, &subscription);
+        splice::write_place(self.sequence(), subscription, out);
     }
 }
 

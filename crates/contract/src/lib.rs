@@ -40,6 +40,7 @@ pub mod record;
 pub mod run;
 pub mod scripted;
 pub mod secrets;
+mod splice;
 pub mod store;
 pub mod subscription;
 pub mod time;

@@ -8,6 +8,7 @@ use photinus_contract::{ChangeFilter, CodedError, SubscriptionFilter, Subscripti
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::plain;
 use crate::text::Text;
 
 /// A frame of a client.
@@ -65,6 +66,22 @@ pub(crate) struct Answer<'a> {
     pub(crate) delivery: Text<'a>,
 }
 
+impl<'a> Answer<'a> {
+    pub(crate) fn new(
+        kind: Text<'a>,
+        id: Option<Uuid>,
+        subscription: Option<Reference<'a>>,
+        delivery: Text<'a>,
+    ) -> Self {
+        Self {
+            kind,
+            id,
+            subscription,
+            delivery,
+        }
+    }
+}
+
 /// How an answer names its subscription: by id, or by namespace and name; one of them suffices.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -112,7 +129,10 @@ struct NackFields<'a> {
 
 /// Reads a frame. Errors are as they stand inside `FF10176`.
 pub(crate) fn parse(frame: &[u8]) -> Result<ClientFrame<'_>, CodedError> {
-    // Nearly all frames are acknowledgements; one pass over the others finds their type as well.
+    if let Some(answer) = plain::ack(frame) {
+        return Ok(ClientFrame::Ack(answer));
+    }
+    // One pass over an answer that is not so plain, or is something else, finds its type as well.
     if let Ok(Some(answer)) = decode::<Answer<'_>>(frame) {
         if answer.kind.eq_ignore_ascii_case("ack") {
             return Ok(ClientFrame::Ack(answer));
@@ -153,6 +173,12 @@ pub(crate) fn parse(frame: &[u8]) -> Result<ClientFrame<'_>, CodedError> {
             kind.excerpt()
         ),
     ))
+}
+
+/// What an answer that is not plain says.
+#[cfg(test)]
+pub(crate) fn decode_answer(frame: &[u8]) -> Result<Option<Answer<'_>>, CodedError> {
+    decode(frame)
 }
 
 fn decode<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<Option<T>, CodedError> {

@@ -24,6 +24,7 @@ mod outbound;
 mod answers;
 mod frames;
 mod mapping;
+mod plain;
 mod query;
 mod session;
 mod text;
