@@ -58,7 +58,7 @@ struct Shard {
     /// Those of them whose position is stored.
     stored: BTreeSet<SubscriptionId>,
     runnable: VecDeque<SubscriptionId>,
-    /// What those wait for that have read all there is and could take more.
+    /// What those wait for that have read all there is.
     passes: BTreeMap<Namespace, Pass>,
     /// Whom an event matches; empty but while it is looked at.
     found: Vec<SubscriptionId>,

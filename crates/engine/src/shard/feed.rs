@@ -98,7 +98,7 @@ pub(super) enum Meal {
     Some(usize),
     /// It cannot take more for now.
     Full,
-    /// There is nothing more in the log.
+    /// There is nothing more in the log, or the pass will find it.
     UpToDate,
     /// The page that goes on here is being read.
     Waiting(Namespace, Sequence),
@@ -117,13 +117,14 @@ impl Shard {
         if running.loading {
             return Meal::Loading;
         }
-        let Some(room) = running.dispatcher.room() else {
-            return Meal::Full;
-        };
+        let (read_to, room) = (running.dispatcher.read_to(), running.dispatcher.room());
         let namespace = spec.namespace.clone();
-        if self.is_passed(&namespace.info.name, room.after) {
+        if self.is_passed(&namespace.info.name, read_to) {
             return Meal::UpToDate;
         }
+        let Some(room) = room else {
+            return Meal::Full;
+        };
         let piece = match self.piece(&namespace, room.after) {
             Ok(piece) => piece,
             Err(meal) => return meal,

@@ -1,8 +1,9 @@
 //! How do those that have read everything hear of what is new?
 //!
 //! For each namespace one *pass* goes along the log, and holds each event against the filters of all of them at
-//! once. A dispatcher that has read everything and could take more is *live*: it stands in the matcher of its
-//! namespace, and nothing is done for it while events pass that it does not want.
+//! once. A dispatcher that has read everything is *live*: it stands in the matcher of its namespace, and nothing is
+//! done for it while events pass that it does not want. It stays live with a full window, up to the first event for
+//! which it has no room; from there on it reads by itself until it has caught up.
 //!
 //! ```text
 //!                         pass
@@ -91,7 +92,7 @@ impl Shard {
         pass.is_some_and(|pass| !pass.matcher.is_empty() && pass.to > read_to)
     }
 
-    /// A dispatcher has read everything and could take more.
+    /// A dispatcher has read everything.
     pub(super) fn go_live(&mut self, id: SubscriptionId) {
         let Some(active) = self.active.get_mut(&id) else {
             return;

@@ -5,6 +5,7 @@
 mod bench;
 mod changes;
 mod connections;
+mod live;
 mod metrics;
 mod outcomes;
 mod publishing;

@@ -19,7 +19,7 @@ use crate::bench::{Bench, input};
 
 /// Everything that was collected: `name{a,b}` and its value, of histograms the count.
 #[derive(Debug, Default, PartialEq)]
-struct Figures(BTreeMap<String, f64>);
+pub(crate) struct Figures(BTreeMap<String, f64>);
 
 impl Sink for Figures {
     fn put(&mut self, family: &'static Family, labels: &[&str], value: Value<'_>) {
@@ -40,7 +40,7 @@ impl Sink for Figures {
 }
 
 impl Figures {
-    async fn of(bench: &Bench) -> Self {
+    pub(crate) async fn of(bench: &Bench) -> Self {
         Self::at_most(bench, 100).await
     }
 
@@ -51,7 +51,7 @@ impl Figures {
     }
 
     #[track_caller]
-    fn get(&self, name: &str) -> f64 {
+    pub(crate) fn get(&self, name: &str) -> f64 {
         let name = match name.contains('{') {
             true => name.to_owned(),
             false => format!("{name}{{}}"),
