@@ -2,9 +2,11 @@
 //!
 //! Pages of the log, kept while somebody may want them, bounded by bytes. A page that is being read is read
 //! once, however many wait for it; whoever begins inside a page that is there joins it, so that subscriptions
-//! which are near to each other soon read the same pages.
+//! which are near to each other soon read the same pages. When the first of them begins with a page, the next one is
+//! read, so that the store works while the page is delivered.
 
-use std::collections::BTreeMap;
+mod kept;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use photinus_contract::{Namespace, Sequence};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use self::kept::{Found, Kept, Read};
 use crate::config::EngineConfig;
 use crate::metrics::Counter;
 use crate::shard::{Mail, ShardHandle};
@@ -30,17 +33,8 @@ pub(crate) struct Pages {
 struct Inner {
     store: Arc<dyn Store>,
     tasks: TaskTracker,
-    limit: ReadLimit,
-    bytes_max: usize,
     counts: PageCounts,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    logs: BTreeMap<Namespace, BTreeMap<Sequence, Slot>>,
-    bytes: usize,
-    uses: u64,
+    kept: Mutex<Kept<ShardHandle>>,
 }
 
 /// What is counted of pages.
@@ -53,33 +47,18 @@ pub(crate) struct PageCounts {
     pub(crate) read_records: Counter,
 }
 
-enum Slot {
-    Loading {
-        waiting: Vec<ShardHandle>,
-    },
-    Loaded {
-        piece: Piece,
-        bytes: usize,
-        used: u64,
-    },
-}
-
 impl Pages {
     pub(crate) fn new(store: Arc<dyn Store>, tasks: TaskTracker, config: &EngineConfig) -> Self {
         let limit = ReadLimit {
             records: config.page_records_max.get(),
             bytes: config.page_bytes_max,
         };
-        let state = Mutex::default();
-        let bytes_max = config.pages_bytes_max;
         Self {
             inner: Arc::new(Inner {
                 store,
                 tasks,
-                limit,
-                bytes_max,
                 counts: PageCounts::default(),
-                state,
+                kept: Mutex::new(Kept::new(limit, config.pages_bytes_max)),
             }),
         }
     }
@@ -93,34 +72,29 @@ impl Pages {
         head: Sequence,
         shard: &ShardHandle,
     ) -> Option<Piece> {
-        let mut state = self.inner.lock();
-        state.uses += 1;
-        let now = state.uses;
-        let log = state.logs.entry(namespace.clone()).or_default();
-        match log.range_mut(..=after).next_back() {
-            Some((_, Slot::Loaded { piece, used, .. })) if piece.through > after => {
-                *used = now;
+        let found = self.inner.kept().find(namespace, after, head, shard);
+        match found {
+            Found::Page { piece, ahead } => {
                 self.inner.counts.shared.one();
-                return Some(piece.clone());
-            }
-            Some((&start, Slot::Loading { waiting })) if start == after => {
-                if !waiting.contains(shard) {
-                    waiting.push(shard.clone());
+                if let Some(ahead) = ahead {
+                    self.read(namespace, ahead, head);
                 }
-                self.inner.counts.shared.one();
-                return None;
+                Some(piece)
             }
-            _ => {}
+            Found::OnItsWay => {
+                self.inner.counts.shared.one();
+                None
+            }
+            Found::Missing(read) => {
+                self.read(namespace, read, head);
+                None
+            }
         }
-        log.insert(
-            after,
-            Slot::Loading {
-                waiting: vec![shard.clone()],
-            },
-        );
-        drop(state);
+    }
+
+    fn read(&self, namespace: &Namespace, Read { after, limit }: Read, head: Sequence) {
         let pages = self.clone();
-        let read = self.inner.store.read(namespace, after, self.inner.limit);
+        let read = self.inner.store.read(namespace, after, limit);
         let namespace = namespace.clone();
         self.inner.tasks.spawn(async move {
             match read.await {
@@ -141,90 +115,40 @@ impl Pages {
                 Err(error) => {
                     warn!(%namespace, %after, %error, "cannot read the log; trying again");
                     tokio::time::sleep(RETRY_DELAY).await;
-                    pages.failed(&namespace, after);
+                    pages.inner.counts.failed.one();
+                    let waiting = pages.inner.kept().failed(&namespace, after);
+                    wake(waiting, &namespace);
                 }
             }
         });
-        None
     }
 
     /// What was counted, and how many bytes are in memory.
     pub(crate) fn counts(&self) -> (&PageCounts, usize) {
-        (&self.inner.counts, self.inner.lock().bytes)
+        (&self.inner.counts, self.inner.kept().bytes())
     }
 
     fn loaded(&self, namespace: &Namespace, piece: Piece) {
-        let mut state = self.inner.lock();
-        let bytes = 64
-            + piece
-                .records
-                .iter()
-                .map(|record| record.content.size())
-                .sum::<usize>();
+        let bytes = piece.records.iter().map(|record| record.content.size());
+        let bytes = 64 + bytes.sum::<usize>();
         self.inner.counts.read.one();
         self.inner.counts.read_bytes.add(bytes as u64);
-        self.inner
-            .counts
-            .read_records
-            .add(piece.records.len() as u64);
-        let used = state.uses;
-        let after = piece.after;
-        let slot = Slot::Loaded { piece, bytes, used };
-        let log = state.logs.entry(namespace.clone()).or_default();
-        let before = log.insert(after, slot);
-        state.bytes += bytes;
-        while state.bytes > self.inner.bytes_max && state.drop_oldest(namespace, after) {}
-        drop(state);
-        wake(before, namespace, after);
-    }
-
-    fn failed(&self, namespace: &Namespace, after: Sequence) {
-        self.inner.counts.failed.one();
-        let before = self
-            .inner
-            .lock()
-            .logs
-            .get_mut(namespace)
-            .and_then(|log| log.remove(&after));
-        wake(before, namespace, after);
+        let records = piece.records.len() as u64;
+        self.inner.counts.read_records.add(records);
+        let waiting = self.inner.kept().loaded(namespace, piece, bytes);
+        wake(waiting, namespace);
     }
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept<ShardHandle>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    /// Drops the page that was unused for longest, except the one that was just read.
-    fn drop_oldest(&mut self, namespace: &Namespace, newest: Sequence) -> bool {
-        let oldest = self
-            .logs
-            .iter()
-            .flat_map(|(name, log)| log.iter().map(move |(after, slot)| (name, *after, slot)))
-            .filter(|(name, after, _)| !(*name == namespace && *after == newest))
-            .filter_map(|(name, after, slot)| match slot {
-                Slot::Loaded { used, bytes, .. } => Some((*used, name.clone(), after, *bytes)),
-                Slot::Loading { .. } => None,
-            })
-            .min();
-        let Some((_, name, after, bytes)) = oldest else {
-            return false;
-        };
-        if let Some(log) = self.logs.get_mut(&name) {
-            log.remove(&after);
-            self.bytes -= bytes;
-        }
-        true
-    }
-}
-
-fn wake(slot: Option<Slot>, namespace: &Namespace, after: Sequence) {
-    if let Some(Slot::Loading { waiting }) = slot {
-        for shard in waiting {
-            let namespace = namespace.clone();
-            shard.post(Mail::Page { namespace, after });
-        }
+fn wake(waiting: Vec<(ShardHandle, Sequence)>, namespace: &Namespace) {
+    for (shard, after) in waiting {
+        let namespace = namespace.clone();
+        shard.post(Mail::Page { namespace, after });
     }
 }

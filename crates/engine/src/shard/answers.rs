@@ -18,10 +18,9 @@ impl Shard {
         while let Some(first) = responses.next() {
             let id = first.subscription;
             // Of one that has ended, or does not run yet, nothing is current.
-            let Some(active) = self.active.get_mut(&id) else {
+            let Some(Active { spec, phase, .. }) = self.active.get_mut(&id).map(Box::as_mut) else {
                 continue;
             };
-            let Active { spec, phase, .. } = &mut **active;
             let Phase::Running(running) = phase else {
                 continue;
             };
