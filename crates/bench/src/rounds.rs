@@ -135,3 +135,83 @@ fn measured(measurement: &dyn Measurement, samples: &[Vec<Sample>]) -> Vec<Measu
         .chain(differences)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measurement::{Difference, Unit};
+
+    /// Two figures of three sides.
+    struct Fake;
+
+    impl Measurement for Fake {
+        fn name(&self) -> String {
+            "fake".to_owned()
+        }
+
+        fn about(&self) -> String {
+            String::new()
+        }
+
+        fn figures(&self) -> Vec<Figure> {
+            vec![
+                Figure::new("time", Unit::Micros),
+                Figure::new("rate", Unit::PerSecond),
+            ]
+        }
+
+        fn differences(&self) -> Vec<Difference> {
+            vec![Difference {
+                figure: Figure::new("more", Unit::Micros),
+                of: 0,
+                side: 2,
+            }]
+        }
+
+        fn sides(&self) -> Vec<&'static str> {
+            vec!["product", "bare", "part"]
+        }
+
+        fn prepare(&mut self, _: &Bench) -> Result<()> {
+            Ok(())
+        }
+
+        fn run(&mut self, _: &Bench, _: usize) -> Result<Sample> {
+            Ok(Vec::new())
+        }
+
+        fn finish(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn shares_and_differences_are_those_of_each_round() {
+        let samples = [
+            [(30.0, 5.0), (50.0, 1.0), (9.0, 5.0)],
+            [(15.0, 10.0), (25.0, 2.0), (9.0, 5.0)],
+            [(20.0, 0.0), (20.0, 0.0), (20.0, 0.0)],
+        ];
+        let samples = samples.map(|rounds| {
+            rounds
+                .map(|(time, rate)| vec![Some(time), (rate > 0.0).then_some(rate)])
+                .to_vec()
+        });
+        let measured = measured(&Fake, &samples);
+        let names: Vec<&str> = measured.iter().map(|one| &*one.figure.name).collect();
+        assert_eq!(names, ["time", "rate", "more"]);
+        let shares = |index: usize| -> Vec<_> {
+            let limits = measured[index].limits.iter();
+            limits.map(|limit| (limit.what, limit.share)).collect()
+        };
+        assert_eq!(
+            shares(0),
+            [("bare", Some(0.5)), ("part", Some(20.0 / 30.0))]
+        );
+        // A part that does not have a figure has no limit of it.
+        assert_eq!(shares(1), [("bare", Some(0.5))]);
+        let more = measured[2].product.as_ref().unwrap();
+        assert_eq!(more.each, [10.0, 30.0, -11.0]);
+        assert_eq!((more.median, shares(2)), (10.0, vec![]));
+    }
+}
