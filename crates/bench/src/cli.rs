@@ -101,7 +101,7 @@ fn run(arguments: Arguments) -> Result<bool> {
     let mut chosen = chosen(measurements::all(&scale), &arguments.only)?;
     if arguments.list {
         for measurement in chosen {
-            println!("{:<18} {}", measurement.name(), measurement.about());
+            println!("{:<24} {}", measurement.name(), measurement.about());
         }
         return Ok(true);
     }

@@ -6,3 +6,4 @@ mod binary;
 mod every_measurement;
 mod interrupted;
 mod lost_events;
+mod lost_lines;
