@@ -22,6 +22,8 @@ impl Connections {
     /// Adds a connection at the end; one that is there already keeps its place.
     pub(crate) fn add(&mut self, id: ConnectionId) {
         if self.waiting.iter().all(|member| member.id != id) {
+            // Mostly there is one, ever.
+            self.waiting.reserve_exact(1);
             self.waiting.push_back(Member {
                 id,
                 up: true,

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use photinus_contract::Event;
 use photinus_contract::filter::Attribute;
 
-use self::slots::Slots;
+use self::slots::{Number, Slots};
 use self::tables::Tables;
 use crate::filter::{Filter, Pattern, Test};
 
@@ -49,10 +49,10 @@ pub struct EventMatcher<K> {
 
 /// Where a member stands in its matcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(u32);
+pub struct Place(Number);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct GroupId(u32);
+struct GroupId(Number);
 
 /// Members that are found by the same test.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use photinus_contract::name::check_name_no_uuid;
 use photinus_contract::object::{null_as_default, object_or_default};
-use photinus_contract::store::{CreateSubscriptionError, OffsetRecord, Start};
+use photinus_contract::store::{CreateSubscriptionError, Start};
 use photinus_contract::{
     ChangeEvent, ChangeFilter, ChangeKind, CodedError, ConnectionId, Namespace, Secrets, Sequence,
     Subscription, SubscriptionFilter, SubscriptionId, SubscriptionOptions, Timestamp,
@@ -28,8 +28,6 @@ use crate::transports::RunningTransport;
 const DEFAULT_TRANSPORT: &str = "websockets";
 /// Reserved for listeners within the server.
 const SYSTEM_TRANSPORT: &str = "system";
-/// The epoch of a subscription that is not stored: it has one owner for its life.
-const EPHEMERAL_EPOCH: u64 = 1;
 
 const _: () = assert!(
     u16::MAX as usize <= SETTLED_SPAN_MAX,
@@ -160,7 +158,7 @@ impl Core {
             id,
             namespace.info.name.clone(),
             name,
-            transport.name(),
+            transport.shared_name(),
             filter,
             options,
             self.clock.now(),
@@ -175,7 +173,7 @@ impl Core {
             filter: Arc::new(compiled),
             namespace,
             transport: transport.clone(),
-            origin: Origin::Memory(OffsetRecord::new(offset, EPHEMERAL_EPOCH, 0)),
+            origin: Origin::Memory { offset },
         };
         self.registry
             .attach_ephemeral(transport.name(), connection, spec)?;
@@ -261,7 +259,7 @@ impl Core {
             SubscriptionId(self.clock.new_id()),
             namespace.clone(),
             input.name.as_str(),
-            checked.transport.name(),
+            checked.transport.shared_name(),
             input.filter,
             checked.options,
             self.clock.now(),
@@ -286,7 +284,7 @@ impl Core {
         checked: Checked,
     ) -> Result<Arc<Subscription>, CodedError> {
         let mut changed = Subscription::clone(stored);
-        changed.transport = checked.transport.name().into();
+        changed.transport = checked.transport.shared_name();
         changed.filter = input.filter;
         changed.options = checked.options;
         changed.secrets = checked.secrets;

@@ -25,6 +25,8 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 /// A transport that runs.
 pub(crate) struct RunningTransport {
     name: &'static str,
+    /// The name, for all its subscriptions.
+    shared_name: Arc<str>,
     capabilities: Capabilities,
     secret_places: SecretPlaces,
     /// From the hand-over of a delivery to its outcome.
@@ -40,6 +42,7 @@ impl RunningTransport {
         let secret_places = SecretPlaces::of_schema(&schema.unwrap_or_default());
         Self {
             name,
+            shared_name: name.into(),
             capabilities,
             secret_places,
             ack_latency: Histogram::new(ANSWERS),
@@ -49,6 +52,11 @@ impl RunningTransport {
 
     pub(crate) fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The name, kept once however many subscriptions have it.
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        self.shared_name.clone()
     }
 
     pub(crate) fn capabilities(&self) -> Capabilities {

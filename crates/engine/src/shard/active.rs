@@ -17,6 +17,9 @@ use super::{Mail, Origin, Shard, Spec};
 /// How long a failed claim waits before it is tried again.
 const CLAIM_RETRY_DELAY: std::time::Duration = std::time::Duration::from_millis(250);
 
+/// The epoch of a subscription that is not stored: it has one owner for its life.
+const EPHEMERAL_EPOCH: u64 = 1;
+
 /// A subscription that at least one connection wants.
 pub(super) struct Active {
     pub(super) spec: Spec,
@@ -100,7 +103,7 @@ impl Shard {
             None => {
                 self.starts += 1;
                 let start = self.starts;
-                let origin = spec.origin.clone();
+                let origin = spec.origin;
                 let phase = Phase::Starting {
                     connections: vec![(connection, up)],
                 };
@@ -111,7 +114,10 @@ impl Shard {
                         self.stored.insert(id);
                         self.claim(id, start);
                     }
-                    Origin::Memory(record) => self.begin(id, &record),
+                    Origin::Memory { offset } => {
+                        let record = OffsetRecord::new(offset, EPHEMERAL_EPOCH, 0);
+                        self.begin(id, &record);
+                    }
                 }
             }
         }

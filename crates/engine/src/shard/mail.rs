@@ -93,10 +93,10 @@ pub(crate) struct Spec {
 }
 
 /// Where the position of a subscription comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin {
     /// It is claimed from the store, and written there.
     Stored,
-    /// It is this one, and lives in memory only.
-    Memory(OffsetRecord),
+    /// It begins here, and lives in memory only.
+    Memory { offset: Sequence },
 }

@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use photinus_contract::transport::{ConnectionState, Scope};
-use photinus_contract::{ChangeFilter, CodedError, Response, SubscriptionId};
+use photinus_contract::{ChangeFilter, CodedError, Response, SubscriptionFilter, SubscriptionId};
 
 use crate::connection::Connection;
 use crate::frames::{ClientFrame, Start, parse};
 use crate::outbound::Outgoing;
-use crate::status::{Started, now};
+use crate::status::{Started, now, shown};
 use crate::transport::Hub;
 
 /// Longest that all start frames of a connection may be together, in bytes: their filters are kept.
@@ -200,17 +200,20 @@ impl Session {
         }
         self.starts += 1;
         self.without_events += usize::from(!start.wants_events());
+        let filter = match &start.filter {
+            _ if !start.wants_events() => None,
+            Some(filter) => shown(filter),
+            None => shown(&SubscriptionFilter::default()),
+        };
         let mut state = self.connection.lock();
         state.autoack = self.autoack;
         state.starts.push(Started {
             start_time: now(),
             ephemeral: start.ephemeral,
-            namespace: start.namespace.clone(),
-            name: start.name.clone(),
-            filter: start
-                .wants_events()
-                .then(|| start.filter.clone().unwrap_or_default()),
-            change_events: start.changes().cloned(),
+            namespace: start.namespace.as_str().into(),
+            name: start.name.as_str().into(),
+            filter,
+            change_events: start.changes().cloned().map(Box::new),
         });
     }
 

@@ -2,24 +2,31 @@
 
 use photinus_contract::{ChangeFilter, SubscriptionFilter, Timestamp};
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::connection::Connection;
 
-/// One start of a connection, also one that failed or that waits for its subscription to be created.
+/// One start of a connection, also one that failed or that waits for its subscription to be created. A connection can
+/// have very many, so that they are kept small.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Started {
     pub(crate) start_time: Timestamp,
     pub(crate) ephemeral: bool,
-    pub(crate) namespace: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(crate) name: String,
+    pub(crate) namespace: Box<str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) name: Box<str>,
     /// As the start gave it; the stored subscription may have another one. Absent where it asked for changes alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) filter: Option<SubscriptionFilter>,
+    pub(crate) filter: Option<Box<RawValue>>,
     /// The changes that it asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) change_events: Option<ChangeFilter>,
+    pub(crate) change_events: Option<Box<ChangeFilter>>,
+}
+
+/// A filter as it is shown: a tenth of what it takes as one.
+pub(crate) fn shown(filter: &SubscriptionFilter) -> Option<Box<RawValue>> {
+    to_raw_value(filter).ok()
 }
 
 /// The body of `GET /api/v1/websockets`.
