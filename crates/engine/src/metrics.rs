@@ -40,6 +40,8 @@ const OTHER: &str = "other";
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     pub(crate) groups: Groups,
+    /// How often shards looked for something to do.
+    pub(crate) turns: Counter,
     /// Looks into the log for a dispatcher that the tail answered.
     pub(crate) fed_by_tail: Counter,
     /// Those that a page answered.

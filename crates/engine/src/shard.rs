@@ -94,7 +94,7 @@ impl Shard {
     async fn run(mut self) {
         loop {
             let Received { mail, tail_moved } = self.handle.receive();
-            let idle = mail.is_empty() && !tail_moved && !self.is_busy();
+            self.core.metrics.turns.one();
             self.tick();
             for mail in mail {
                 if let Mail::Shutdown { done } = mail {
@@ -120,7 +120,7 @@ impl Shard {
                 self.run_one(id);
             }
             self.pieces.clear();
-            if idle && !self.is_busy() {
+            if !self.is_busy() && !self.handle.has_more() {
                 self.wait().await;
             } else {
                 tokio::task::yield_now().await;

@@ -207,6 +207,7 @@ impl Core {
 
     fn collect_reading(&self, sink: &mut dyn Sink) {
         let metrics = &self.metrics;
+        sink.count(&TURNS, &[], metrics.turns.get());
         sink.count(&FEEDS, &["tail"], metrics.fed_by_tail.get());
         sink.count(&FEEDS, &["pages"], metrics.fed_by_pages.get());
         sink.count(&MATCHER_EVENTS, &[], metrics.events_looked_at.get());

@@ -67,6 +67,8 @@ families! {
         "Newest messages that are kept in memory for the subscriptions that keep up.");
     TAIL_BYTES = gauge("photinus_tail_bytes", NS,
         "Bytes of the newest messages in memory; at most [engine] tail_bytes_max.");
+    TURNS = counter("photinus_shard_turns_total", &[],
+        "How often those who drive the subscriptions looked for something to do. It stands still while nothing happens.");
     FEEDS = counter("photinus_feeds_total", &["source"],
         "Looks into the log for a subscription, by what answered them: tail (it keeps up) or pages (it catches up).");
     MATCHER_EVENTS = counter("photinus_matcher_events_total", &[],

@@ -66,6 +66,11 @@ impl ShardHandle {
         }
     }
 
+    /// Whether [`receive`](Self::receive) would find something. What comes later ends [`notified`](Self::notified).
+    pub(super) fn has_more(&self) -> bool {
+        self.mailbox.tail_moved.load(Ordering::Acquire) || !self.queue().mail.is_empty()
+    }
+
     /// The shard has ended.
     pub(super) fn close(&self) {
         let mut queue = self.queue();

@@ -178,13 +178,13 @@ mod tests {
         let mut read = 0;
         for _ in 0..200_000 {
             let mut frame = FRAMES[below(FRAMES.len())].as_bytes().to_vec();
-            for _ in 0..=below(2) {
+            for _ in 0..below(3) {
                 let (from, length) = (below(frame.len() + 1), below(3));
                 let to = frame.len().min(from + length);
                 frame.splice(from..to, pieces[below(pieces.len())].iter().copied());
             }
             read += usize::from(check(&frame));
         }
-        assert!(read > 10_000, "{read}");
+        assert!(read > 1_000, "{read}");
     }
 }
