@@ -147,6 +147,14 @@ impl Bench {
         }
     }
 
+    pub(crate) async fn deliveries(&self, count: usize) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        for _ in 0..count {
+            deliveries.push(self.delivery().await);
+        }
+        deliveries
+    }
+
     /// The tags of the next deliveries.
     pub(crate) async fn tags(&self, count: usize) -> Vec<String> {
         let mut tags = Vec::new();

@@ -13,3 +13,4 @@ mod replies;
 mod secrets;
 mod subscriptions;
 mod troubles;
+mod turns;
