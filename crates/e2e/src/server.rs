@@ -273,6 +273,12 @@ impl Server {
         assert_eq!(status.code(), Some(0), "{status}");
     }
 
+    /// The id of its process.
+    #[track_caller]
+    pub fn id(&self) -> u32 {
+        self.running.as_ref().expect("it runs").child.id()
+    }
+
     /// SIGSTOP: it stands still in the middle of whatever it does.
     #[track_caller]
     pub fn suspend(&self) {

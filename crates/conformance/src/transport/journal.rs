@@ -20,6 +20,8 @@ pub(super) enum Entry {
     /// The hand-over is `None` while the call has not returned.
     Delivered(Delivery, Option<HandOver>),
     Batch(Batch, Option<HandOver>),
+    /// It stood in a run behind one that was refused; or, if so, it was left out.
+    NotHandedOver(DeliveryId, bool),
     Voided(ConnectionId, SubscriptionId, DeliveryId, VoidReason),
     Registered(ConnectionId, Result<(), CodedError>),
     Ephemeral(ConnectionId, Result<Arc<Subscription>, CodedError>),
@@ -52,6 +54,7 @@ struct State {
     entries: Vec<Entry>,
     calls: Vec<Call>,
     fail: usize,
+    runs: usize,
 }
 
 impl Journal {
@@ -81,6 +84,24 @@ impl Journal {
             *hand_over = Some(returned.clone());
         }
         self.changed.send_replace(());
+    }
+
+    /// A delivery of a run was not handed over, because an earlier one of it was refused; or, if all were said to be
+    /// taken, was left out, which no transport may do.
+    pub(super) fn not_handed_over(&self, place: usize, returned: &HandOver) {
+        let mut state = self.lock();
+        if let Some(entry) = state.entries.get_mut(place)
+            && let Entry::Delivered(delivery, _) = entry
+        {
+            *entry = Entry::NotHandedOver(delivery.id, *returned == HandOver::Ok);
+        }
+    }
+
+    /// True for every second run.
+    pub(super) fn is_odd_run(&self) -> bool {
+        let mut state = self.lock();
+        state.runs += 1;
+        state.runs % 2 == 1
     }
 
     /// Makes a call into the transport, and notes how long it took.
@@ -160,6 +181,9 @@ impl Journal {
     pub(super) fn fault(&self) -> Option<String> {
         let state = self.lock();
         for (place, entry) in state.entries.iter().enumerate() {
+            if let Entry::NotHandedOver(id, true) = entry {
+                return Some(format!("it said Ok to a run and left delivery {id} out"));
+            }
             let Entry::Responded(_, response) = entry else {
                 continue;
             };
@@ -268,6 +292,7 @@ impl fmt::Display for Entry {
                 batch.connection,
                 returned(hand_over)
             ),
+            Entry::NotHandedOver(delivery, _) => write!(f, "{delivery} was not handed over"),
             Entry::Voided(connection, _, delivery, reason) => {
                 write!(f, "voided {delivery} at {connection}: {reason:?}")
             }

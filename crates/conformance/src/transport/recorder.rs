@@ -8,7 +8,7 @@ use photinus_contract::transport::{ConnectionState, HttpMount, Published, Scope}
 use photinus_contract::{
     Batch, BoxFuture, Callbacks, Capabilities, ChangeEvent, ChangeFilter, CodedError, ConnectionId,
     Delivery, DeliveryId, Event, HandOver, Matcher, MessageInput, MessageKind, Report, Response,
-    Subscription, SubscriptionFilter, SubscriptionId, SubscriptionOptions, Transport,
+    Run, Subscription, SubscriptionFilter, SubscriptionId, SubscriptionOptions, Transport,
     TransportPlugin, VoidReason,
 };
 use serde_json::Value;
@@ -97,6 +97,58 @@ impl Transport for WatchedTransport {
         };
         self.journal.handed_over(place, &hand_over);
         hand_over
+    }
+
+    fn deliver_run(&self, run: &mut Run) -> HandOver {
+        // By turns one by one and at once, so that every rule tries both.
+        if self.journal.is_odd_run() {
+            while let Some(delivery) = run.next_delivery() {
+                match self.deliver(delivery) {
+                    HandOver::Ok => {}
+                    refused => return refused,
+                }
+            }
+            return HandOver::Ok;
+        }
+        if self.journal.take_failure() {
+            let Some(delivery) = run.next_delivery() else {
+                return HandOver::Ok;
+            };
+            let place = self.journal.write(Entry::Delivered(delivery, None));
+            let failed = HandOver::Failed("the suite says so".to_owned());
+            self.journal.handed_over(place, &failed);
+            return failed;
+        }
+        let (connection, subscription) = (run.connection().clone(), run.subscription().clone());
+        let copy = || {
+            Run::new(
+                connection.clone(),
+                subscription.clone(),
+                run.rest().to_vec(),
+            )
+        };
+        let (mut shown, mut given) = (copy(), copy());
+        let mut places = Vec::new();
+        while let Some(delivery) = shown.next_delivery() {
+            places.push(self.journal.write(Entry::Delivered(delivery, None)));
+        }
+        let said = self
+            .journal
+            .timed("deliver", || self.inner.deliver_run(&mut given));
+        let begun = match said {
+            HandOver::Ok => given.begun(),
+            // It is about the first if none was taken out.
+            _ => given.begun().max(1),
+        };
+        for (index, place) in places.into_iter().enumerate() {
+            match index + 1 {
+                number if number == begun => self.journal.handed_over(place, &said),
+                number if number < begun => self.journal.handed_over(place, &HandOver::Ok),
+                _ => self.journal.not_handed_over(place, &said),
+            }
+        }
+        let _ = run.take(begun).count();
+        said
     }
 
     fn deliver_batch(&self, batch: Batch) -> HandOver {
@@ -222,6 +274,14 @@ impl Callbacks for WatchedCallbacks {
         let entry = Entry::Responded(connection.clone(), response.clone());
         self.journal.write(entry);
         self.inner.respond(connection, response);
+    }
+
+    fn respond_all(&self, connection: &ConnectionId, responses: Vec<Response>) {
+        for response in &responses {
+            let entry = Entry::Responded(connection.clone(), response.clone());
+            self.journal.write(entry);
+        }
+        self.inner.respond_all(connection, responses);
     }
 
     fn publish(

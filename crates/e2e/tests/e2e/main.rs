@@ -17,6 +17,7 @@ mod configuration;
 mod crashes;
 mod fixtures;
 mod full_disk;
+mod idle;
 mod long_history;
 mod messages;
 mod metrics;
