@@ -3,16 +3,36 @@
 use photinus_contract::record::{NewRecord, ReplyKey};
 use photinus_contract::store::{AppendError, Appended};
 use photinus_contract::{MessageId, Sequence};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::row::{self, SEQUENCE_MAX, position};
 use crate::step::Step;
 
-/// Appends a record with its keys, or nothing of it.
-pub(crate) fn append(
+/// Appends records, each with its keys or nothing of it.
+pub(crate) fn append_all(
     step: &mut Step<'_>,
+    records: &[NewRecord],
+) -> Result<Vec<Result<Appended, AppendError>>, Error> {
+    // Looked up once, and not for each of a thousand rows.
+    let mut row = step.connection.prepare_cached(
+        "INSERT INTO log (pos, id, kind, created, topics, tag, author, grp, correlator, key, \
+         message_start, message_len, events, data, validators) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+         ON CONFLICT DO NOTHING",
+    )?;
+    let mut answers = Vec::with_capacity(records.len());
+    for record in records {
+        let result = append(step, &mut row, record);
+        answers.push(step.apart(result)?);
+    }
+    Ok(answers)
+}
+
+fn append(
+    step: &mut Step<'_>,
+    insert_row: &mut CachedStatement<'_>,
     record: &NewRecord,
 ) -> Result<Result<Appended, AppendError>, Error> {
     let content = &record.content;
@@ -27,13 +47,14 @@ pub(crate) fn append(
     let row = row::encode(content, step.place.config.inline_value_max)?;
     if record.reply.is_none() && row.large.is_empty() {
         // One statement is whole by itself.
-        return insert(step, namespace, record, &row);
+        return insert(step, insert_row, namespace, record, &row);
     }
-    step.whole(|step| insert(step, namespace, record, &row))
+    step.whole(|step| insert(step, insert_row, namespace, record, &row))
 }
 
 fn insert(
     step: &mut Step<'_>,
+    insert_row: &mut CachedStatement<'_>,
     namespace: i64,
     record: &NewRecord,
     row: &row::Encoded<'_>,
@@ -49,30 +70,23 @@ fn insert(
         )));
     }
     let pos = position(namespace, last);
-    let inserted = connection
-        .prepare_cached(
-            "INSERT INTO log (pos, id, kind, created, topics, tag, author, grp, correlator, key, \
-             message_start, message_len, events, data, validators) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
-             ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![
-            pos,
-            content.id.0.as_bytes(),
-            row.kind,
-            content.created.as_nanos(),
-            row.texts.topics,
-            row.texts.tag,
-            row.texts.author,
-            row.texts.group,
-            content.correlator.as_ref().map(Uuid::as_bytes),
-            row.texts.idempotency_key,
-            row.texts.message.start as i64,
-            row.texts.message.len() as i64,
-            row.texts.events,
-            row.values,
-            row.texts.validators,
-        ])?;
+    let inserted = insert_row.execute(params![
+        pos,
+        content.id.0.as_bytes(),
+        row.kind,
+        content.created.as_nanos(),
+        row.texts.topics,
+        row.texts.tag,
+        row.texts.author,
+        row.texts.group,
+        content.correlator.as_ref().map(Uuid::as_bytes),
+        row.texts.idempotency_key,
+        row.texts.message.start as i64,
+        row.texts.message.len() as i64,
+        row.texts.events,
+        row.values,
+        row.texts.validators,
+    ])?;
     if inserted == 0 {
         return match key_holder(connection, namespace, content.idempotency_key())? {
             Some(holder) => Ok(Err(AppendError::DuplicateKey { holder })),

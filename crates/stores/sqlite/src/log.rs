@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::SqliteStore;
-use crate::append::append;
+use crate::append::append_all;
 use crate::error::Error;
 use crate::queue::Size;
 use crate::row::{self, COLUMNS, SEQUENCE_MAX, position};
@@ -29,14 +29,7 @@ impl Log for SqliteStore {
         };
         self.queue.write(
             size,
-            move |step| {
-                let mut answers = Vec::with_capacity(count);
-                for record in &records {
-                    let result = append(step, record);
-                    answers.push(step.apart(result)?);
-                }
-                Ok(answers)
-            },
+            move |step| append_all(step, &records),
             move |error| vec![Err(AppendError::Store(error)); count],
         )
     }
