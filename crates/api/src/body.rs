@@ -1,11 +1,12 @@
 //! What does a body say?
 
-use axum::body::HttpBody;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use photinus_contract::CodedError;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::App;
@@ -18,13 +19,31 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let text = JsonText::from_request(request, app).await?;
+        Ok(Self(text.object()?))
+    }
+}
+
+/// The text of a body that is to hold an object, which may borrow from it.
+pub(crate) struct JsonText(Bytes);
+
+impl JsonText {
+    /// The object. Only the first JSON value is read.
+    pub(crate) fn object<'a, T: Deserialize<'a>>(&'a self) -> Result<T, CodedError> {
+        first_object(&self.0)
+    }
+}
+
+impl FromRequest<App> for JsonText {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let form = Form::of(request.headers())?;
         let text = read(request, app.config.body_bytes_max).await?;
-        let text = match form {
-            Form::Json => &text[..],
-            Form::NotDecoded => b"{}",
-        };
-        Ok(Self(first_object(text)?))
+        Ok(Self(match form {
+            Form::Json => text,
+            Form::NotDecoded => Bytes::from_static(b"{}"),
+        }))
     }
 }
 
@@ -61,7 +80,7 @@ impl Form {
     }
 }
 
-async fn read(request: Request, bytes_max: usize) -> Result<Vec<u8>, CodedError> {
+async fn read(request: Request, bytes_max: usize) -> Result<Bytes, CodedError> {
     let too_large = || {
         CodedError::new(
             "PH00413",
@@ -75,13 +94,13 @@ async fn read(request: Request, bytes_max: usize) -> Result<Vec<u8>, CodedError>
         return Err(too_large());
     }
     match Limited::new(body, bytes_max).collect().await {
-        Ok(body) => Ok(body.to_bytes().into()),
+        Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(CodedError::undecodable(error)),
     }
 }
 
-fn first_object<T: DeserializeOwned>(text: &[u8]) -> Result<T, CodedError> {
+fn first_object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, CodedError> {
     let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
     match first {
         // A decoder would take a list for an object whose fields come in order.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use photinus_contract::{CodedError, Event, MessageInput, MessageKind, Record};
+use photinus_contract::{CodedError, Event, MessageKind, Record};
 use photinus_engine::metrics::Source;
 use photinus_engine::{Prepared, Receipt};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use self::request::RequestInput;
 use self::with_data::write_with_data;
 use crate::App;
-use crate::body::JsonBody;
+use crate::body::JsonText;
 use crate::deadline::Deadline;
 use crate::departure::Client;
 use crate::errors::{ApiError, not_found};
@@ -32,10 +32,10 @@ pub(crate) async fn broadcast(
     ns: InNamespace,
     deadline: Deadline,
     query: Query,
-    JsonBody(input): JsonBody<MessageInput>,
+    text: JsonText,
 ) -> Result<Response, ApiError> {
-    let kind = MessageKind::Broadcast;
-    let prepared = app.handle.prepare(ns.name(), kind, false, input).await?;
+    let (kind, input) = (MessageKind::Broadcast, text.object()?);
+    let prepared = app.handle.prepare(ns.name(), kind, false, &input).await?;
     publish(&app, &deadline, prepared, &query).await
 }
 
@@ -45,10 +45,10 @@ pub(crate) async fn private(
     ns: InNamespace,
     deadline: Deadline,
     query: Query,
-    JsonBody(input): JsonBody<MessageInput>,
+    text: JsonText,
 ) -> Result<Response, ApiError> {
-    let kind = MessageKind::Private;
-    let prepared = app.handle.prepare(ns.name(), kind, true, input).await?;
+    let (kind, input) = (MessageKind::Private, text.object()?);
+    let prepared = app.handle.prepare(ns.name(), kind, true, &input).await?;
     publish(&app, &deadline, prepared, &query).await
 }
 
@@ -64,7 +64,7 @@ async fn publish(
         return Ok(json_text(StatusCode::OK, text));
     }
     let receipt = app.handle.commit(prepared).await?;
-    Ok(json(StatusCode::ACCEPTED, &receipt.message))
+    Ok(json_text(StatusCode::ACCEPTED, receipt.ready_json()))
 }
 
 /// POST messages/requestreply
@@ -73,12 +73,13 @@ pub(crate) async fn request_reply(
     ns: InNamespace,
     deadline: Deadline,
     client: Client,
-    JsonBody(request): JsonBody<RequestInput>,
+    text: JsonText,
 ) -> Result<Response, ApiError> {
+    let request: RequestInput<'_> = text.object()?;
     request.check()?;
     let RequestInput { message, kind } = request;
     let kind = kind.unwrap_or(MessageKind::Private);
-    let prepared = app.handle.prepare(ns.name(), kind, true, message).await?;
+    let prepared = app.handle.prepare(ns.name(), kind, true, &message).await?;
     // It is waited for before it is published, so that no reply can come too soon.
     let reply = app.waiter.expect(&ns.0.name, prepared.id())?;
     confirmed(&app, &deadline, prepared).await?;

@@ -3,33 +3,26 @@
 //! A line of an upload, or a frame of a publishing socket: the body of a broadcast, or of a private message if it
 //! names a group.
 
-use photinus_contract::{CodedError, MessageInput, MessageKind};
-use photinus_engine::metrics::Source;
-use photinus_engine::{Handle, Prepared};
+use photinus_contract::{CodedError, MessageKind};
+use photinus_engine::{Handle, Lot, MessageText};
 
-/// Reads and checks a message and gives it its id.
-pub(crate) async fn prepare(
-    handle: &Handle,
-    namespace: &str,
-    source: Source,
-    text: &[u8],
-) -> Result<Prepared, CodedError> {
+/// Reads and checks a message, gives it its id, and puts it into a lot.
+pub(crate) async fn prepare(handle: &Handle, lot: &mut Lot, text: &[u8]) -> Result<(), CodedError> {
     let (kind, input) = read(text).inspect_err(|error| handle.count_refusal(error))?;
     let to_group = kind == MessageKind::Private;
-    let prepared = handle.prepare(namespace, kind, to_group, input).await?;
-    Ok(prepared.via(source))
+    handle.prepare_in(lot, kind, to_group, &input).await
 }
 
 /// Reads exactly one object. The routes for one message ignore what follows it; here that would lose a message
 /// whose line feed is missing.
-pub(crate) fn read(text: &[u8]) -> Result<(MessageKind, MessageInput), CodedError> {
+pub(crate) fn read(text: &[u8]) -> Result<(MessageKind, MessageText<'_>), CodedError> {
     // A decoder would take a list for an object whose fields come in order.
     let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'{') {
         return Err(no_message("expected a JSON object"));
     }
     let text = std::str::from_utf8(text).map_err(no_message)?;
-    let input: MessageInput = serde_json::from_str(text).map_err(no_message)?;
+    let input: MessageText<'_> = serde_json::from_str(text).map_err(no_message)?;
     let members = input.group.as_ref().map(|group| &group.members);
     let names_group = input.header.group.is_some() || members.is_some_and(|all| !all.is_empty());
     let kind = match names_group {

@@ -2,39 +2,55 @@
 //!
 //! One task takes what has queued, gives it to the store in one call, and answers all: under load the cost of
 //! a commit is shared by hundreds, and alone a publish waits for nothing but its own.
+//!
+//! ```text
+//!   a message ─▶ alone ─┐
+//!                       ├─▶ next group: sealed while the store commits the one before ─▶ store ─▶ tail, shards, answers
+//!   a lot ─────▶ lots ──┘
+//! ```
+//! What comes alone does not wait behind the lots that have queued.
 
-use std::collections::BTreeMap;
+mod group;
+mod lanes;
+
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use photinus_contract::record::{NewRecord, ReplyKey};
+use photinus_contract::record::ReplyKey;
 use photinus_contract::store::{AppendError, Store, StoreError, StoreErrorKind};
-use photinus_contract::{Record, Sequence, Timestamp};
+use photinus_contract::transport::Published;
+use photinus_contract::{BoxFuture, Record};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use self::group::{Appended, Group};
+use self::lanes::Lanes;
 use crate::changes::ChangeFeed;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::fatal::or_end;
 use crate::health::Health;
-use crate::metrics::{Metrics, Tally};
+use crate::metrics::Metrics;
 use crate::namespaces::NamespaceState;
 use crate::publish::Draft;
 use crate::shard::ShardHandle;
 
-/// Most drafts that wait for their commit; more publishers have to wait.
-const QUEUE_MAX: usize = 10_000;
+/// Most messages that wait alone for their commit; more publishers have to wait.
+const ALONE_MAX: usize = 10_000;
+/// Most lots that wait for their commit.
+const LOTS_MAX: usize = 256;
 
 /// The way into the log. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Committer {
-    queue: mpsc::Sender<Job>,
+    alone: mpsc::Sender<Job>,
+    lots: mpsc::Sender<Job>,
+    /// How many messages wait.
+    waiting: Arc<AtomicUsize>,
     bytes: Arc<Semaphore>,
     bytes_max: usize,
 }
@@ -51,12 +67,20 @@ impl Chain {
     }
 }
 
+/// Drafts that are committed together.
 struct Job {
     namespace: Arc<NamespaceState>,
-    draft: Draft,
+    drafts: Vec<Draft>,
     reply: Option<ReplyKey>,
+    chain: Option<Chain>,
     answer: Answer,
-    _bytes: Option<OwnedSemaphorePermit>,
+    bytes: Option<OwnedSemaphorePermit>,
+}
+
+/// Who waits for the commit.
+enum Answer {
+    Alone(oneshot::Sender<Result<Arc<Record>, AppendError>>),
+    Lot(oneshot::Sender<Vec<Result<Published, AppendError>>>),
 }
 
 /// Where the committer says what it sees.
@@ -64,30 +88,6 @@ pub(crate) struct Watch {
     pub(crate) changes: Arc<ChangeFeed>,
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
-}
-
-impl Job {
-    fn tally(&self) -> Tally {
-        let draft = &self.draft;
-        Tally::new(&self.namespace, draft.origin, draft.size(), draft.events())
-    }
-}
-
-/// Who waits for the commit of a draft.
-struct Answer {
-    waiting: oneshot::Sender<Result<Arc<Record>, AppendError>>,
-    chain: Option<Chain>,
-}
-
-impl Answer {
-    /// A chain in which the store has failed is broken from then on.
-    fn send(self, result: Result<Arc<Record>, AppendError>) {
-        if let (Err(AppendError::Store(_)), Some(Chain(broken))) = (&result, self.chain) {
-            broken.store(true, Ordering::Release);
-        }
-        // Nobody may wait any more; what is committed is committed all the same.
-        let _ = self.waiting.send(result);
-    }
 }
 
 impl Committer {
@@ -101,68 +101,106 @@ impl Committer {
         tasks: &TaskTracker,
         closing: CancellationToken,
     ) -> Self {
-        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let (alone, alone_jobs) = mpsc::channel(ALONE_MAX);
+        let (lots, lot_jobs) = mpsc::channel(LOTS_MAX);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let task = Task {
+            store,
+            watch,
+            shards,
+            lanes: Lanes::new(alone_jobs, lot_jobs),
+            group: Group::new(clock, config.commit_records_max.get()),
+            waiting: waiting.clone(),
+        };
+        tasks.spawn(or_end("committer", task.run(closing)));
         let bytes_max = config.commit_bytes_max.get().min(Semaphore::MAX_PERMITS);
-        let group_max = config.commit_records_max.get();
-        let task = run(store, clock, watch, shards, jobs, group_max, closing);
-        tasks.spawn(or_end("committer", task));
         Self {
-            queue,
+            alone,
+            lots,
+            waiting,
             bytes: Arc::new(Semaphore::new(bytes_max)),
             bytes_max,
         }
     }
 
-    /// Queues a draft, and returns what tells when it is committed. Waits while too much is queued; once queued, it
-    /// is committed whether or not anybody waits. Who queues one draft after the other has them in the log in that
+    /// Queues a lot, and returns what tells when it is committed. Waits while too much is queued; once queued, it
+    /// is committed whether or not anybody waits. Who queues one lot after the other has them in the log in that
     /// order.
     pub(crate) async fn enqueue(
         &self,
         namespace: Arc<NamespaceState>,
-        draft: Draft,
-        reply: Option<ReplyKey>,
+        drafts: Vec<Draft>,
         chain: Option<Chain>,
     ) -> Result<Queued, AppendError> {
-        let bytes = u32::try_from(draft.size().clamp(1, self.bytes_max)).unwrap_or(u32::MAX);
-        let _bytes = self.bytes.clone().acquire_many_owned(bytes).await.ok();
         let (waiting, answered) = oneshot::channel();
+        let count = drafts.len();
         let job = Job {
             namespace,
-            draft,
-            reply,
-            answer: Answer { waiting, chain },
-            _bytes,
+            bytes: self.room(&drafts).await,
+            drafts,
+            reply: None,
+            chain,
+            answer: Answer::Lot(waiting),
         };
-        self.queue.send(job).await.map_err(|_| stopping())?;
-        Ok(Queued(answered))
+        self.send(&self.lots, job).await?;
+        Ok(Queued { answered, count })
     }
 
-    /// Commits a draft and returns its record.
+    /// Commits a draft and returns its record. Once it is queued, it is committed whether or not anybody waits.
     pub(crate) async fn append(
         &self,
         namespace: Arc<NamespaceState>,
         draft: Draft,
         reply: Option<ReplyKey>,
     ) -> Result<Arc<Record>, AppendError> {
-        self.enqueue(namespace, draft, reply, None).await?.await
+        let (waiting, answered) = oneshot::channel();
+        let drafts = vec![draft];
+        let job = Job {
+            namespace,
+            bytes: self.room(&drafts).await,
+            drafts,
+            reply,
+            chain: None,
+            answer: Answer::Alone(waiting),
+        };
+        self.send(&self.alone, job).await?;
+        answered.await.unwrap_or_else(|_| Err(stopping()))
     }
 
     /// How many messages wait, and how many bytes of them.
     pub(crate) fn waiting(&self) -> (usize, usize) {
-        let records = self.queue.max_capacity() - self.queue.capacity();
+        let records = self.waiting.load(Ordering::Relaxed);
         (records, self.bytes_max - self.bytes.available_permits())
+    }
+
+    async fn room(&self, drafts: &[Draft]) -> Option<OwnedSemaphorePermit> {
+        let bytes: usize = drafts.iter().map(Draft::size).sum();
+        let bytes = u32::try_from(bytes.clamp(1, self.bytes_max)).unwrap_or(u32::MAX);
+        self.bytes.clone().acquire_many_owned(bytes).await.ok()
+    }
+
+    async fn send(&self, lane: &mpsc::Sender<Job>, job: Job) -> Result<(), AppendError> {
+        let place = lane.reserve().await.map_err(|_| stopping())?;
+        self.waiting.fetch_add(job.drafts.len(), Ordering::Relaxed);
+        place.send(job);
+        Ok(())
     }
 }
 
-/// A draft that waits for its commit. Resolves when it is committed or refused; dropping it takes nothing back.
-pub(crate) struct Queued(oneshot::Receiver<Result<Arc<Record>, AppendError>>);
+/// A lot that waits for its commit. Resolves when each of its messages is committed or refused, in their order;
+/// dropping it takes nothing back.
+pub(crate) struct Queued {
+    answered: oneshot::Receiver<Vec<Result<Published, AppendError>>>,
+    count: usize,
+}
 
 impl Future for Queued {
-    type Output = Result<Arc<Record>, AppendError>;
+    type Output = Vec<Result<Published, AppendError>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answered = std::task::ready!(Pin::new(&mut self.0).poll(context));
-        Poll::Ready(answered.map_err(|_| stopping()).flatten())
+        let answered = std::task::ready!(Pin::new(&mut self.answered).poll(context));
+        let all_stopping = |_| (0..self.count).map(|_| Err(stopping())).collect();
+        Poll::Ready(answered.unwrap_or_else(all_stopping))
     }
 }
 
@@ -173,111 +211,75 @@ fn stopping() -> AppendError {
     ))
 }
 
-/// Refuses what would overtake a message on which the store has failed.
-fn refuse_overtaking(group: &mut Vec<Job>, metrics: &Metrics) {
-    let broken = |job: &mut Job| job.answer.chain.as_ref().is_some_and(Chain::is_broken);
-    for job in group.extract_if(.., broken) {
-        let text = "a message before this one could not be stored";
-        let error = StoreError::new(StoreErrorKind::Unavailable, text).into();
-        job.tally().refused(&error, metrics);
-        job.answer.send(Err(error));
-    }
-}
-
-async fn run(
+/// The task that commits.
+struct Task {
     store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
     watch: Watch,
     shards: Vec<ShardHandle>,
-    mut jobs: mpsc::Receiver<Job>,
-    group_max: usize,
-    closing: CancellationToken,
-) {
-    let mut group = Vec::with_capacity(group_max);
-    loop {
-        let received = tokio::select! {
-            biased;
-            () = watch.health.trial_due() => {
-                watch.health.tried(store.trial_write().await);
-                continue;
+    lanes: Lanes,
+    /// What is sealed and waits until the store has committed the group before.
+    group: Group,
+    /// How many messages wait.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A group that the store commits.
+type Committing = (
+    group::Given,
+    BoxFuture<'static, Vec<Result<Appended, AppendError>>>,
+);
+
+impl Task {
+    async fn run(mut self, closing: CancellationToken) {
+        let mut committing: Option<Committing> = None;
+        let mut is_trial_due = false;
+        loop {
+            self.lanes.fill(&mut self.group);
+            if committing.is_none() {
+                if std::mem::take(&mut is_trial_due) {
+                    let health = &self.watch.health;
+                    health.tried(self.store.trial_write().await);
+                }
+                committing = self.give();
             }
-            received = jobs.recv_many(&mut group, group_max) => received,
-            () = closing.cancelled() => {
-                jobs.close();
-                jobs.recv_many(&mut group, group_max).await
+            if committing.is_none() && self.lanes.have_ended() {
+                debug!("the committer has nothing left");
+                return;
             }
-        };
-        if received == 0 {
-            debug!("the committer has nothing left");
-            return;
+            tokio::select! {
+                biased;
+                () = self.watch.health.trial_due(), if !is_trial_due => is_trial_due = true,
+                results = answered(&mut committing) => {
+                    let Some((given, _)) = committing.take() else { continue };
+                    given.break_chains(&results);
+                    self.watch.health.appended(&results);
+                    // The store goes on with the next group while this one is told of.
+                    if !is_trial_due {
+                        self.lanes.fill(&mut self.group);
+                        committing = self.give();
+                    }
+                    given.tell(results, &self.watch, &self.shards);
+                }
+                () = self.lanes.receive(&mut self.group) => {}
+                () = closing.cancelled(), if !self.lanes.are_closed() => self.lanes.close(),
+            }
         }
-        refuse_overtaking(&mut group, &watch.metrics);
-        if !group.is_empty() {
-            commit(&*store, &*clock, &watch, &shards, &mut group).await;
-        }
+    }
+
+    /// Gives what is sealed to the store, but for what would overtake a message on which the store has failed.
+    fn give(&mut self) -> Option<Committing> {
+        let sealed = self.group.records();
+        self.group.refuse_overtaking(&self.watch.metrics);
+        self.waiting.fetch_sub(sealed, Ordering::Relaxed);
+        let (given, records) = self.group.give()?;
+        Some((given, self.store.append(records)))
     }
 }
 
-/// What a group added to the log of one namespace.
-struct Committed {
-    namespace: Arc<NamespaceState>,
-    /// Each with the sequence just before it.
-    records: Vec<(Sequence, Arc<Record>)>,
-}
-
-async fn commit(
-    store: &dyn Store,
-    clock: &dyn Clock,
-    watch: &Watch,
-    shards: &[ShardHandle],
-    group: &mut Vec<Job>,
-) {
-    let now = clock.now();
-    let (begun, tallies) = (
-        Instant::now(),
-        group.iter().map(Job::tally).collect::<Vec<_>>(),
-    );
-    let mut waiting = Vec::with_capacity(group.len());
-    let mut records = Vec::with_capacity(group.len());
-    for job in group.drain(..) {
-        // The time of a record is its time of commit, and never goes back along a log.
-        let created: Timestamp = now.max(job.namespace.tail.newest());
-        let content = job.draft.seal(created);
-        let mut record = NewRecord::new(content.clone());
-        record.reply = job.reply;
-        records.push(record);
-        waiting.push((job.namespace, content, job.answer, job._bytes));
-    }
-    let results = store.append(records).await;
-    debug_assert_eq!(results.len(), waiting.len());
-    watch.health.appended(&results);
-    watch.metrics.committed(begun, &tallies, &results);
-    let mut committed: BTreeMap<_, Committed> = BTreeMap::new();
-    let mut answers = Vec::with_capacity(waiting.len());
-    for ((namespace, content, answer, bytes), result) in waiting.into_iter().zip(results) {
-        let result = result.map(|appended| {
-            let record = Arc::new(Record::new(appended.last, content));
-            (appended.previous, record)
-        });
-        if let Ok(record) = &result {
-            let name = namespace.info.name.clone();
-            let entry = committed.entry(name).or_insert_with(|| Committed {
-                namespace,
-                records: Vec::new(),
-            });
-            entry.records.push(record.clone());
-        }
-        answers.push((answer, result.map(|(_, record)| record), bytes));
-    }
-    for Committed { namespace, records } in committed.into_values() {
-        watch.changes.committed(&records, now);
-        namespace.tail.push(records);
-    }
-    for shard in shards {
-        shard.tail_moved();
-    }
-    for (answer, result, bytes) in answers {
-        drop(bytes);
-        answer.send(result);
+/// Resolves when the store has answered; never, if it was given nothing.
+async fn answered(committing: &mut Option<Committing>) -> Vec<Result<Appended, AppendError>> {
+    match committing {
+        Some((_, results)) => results.await,
+        None => std::future::pending().await,
     }
 }

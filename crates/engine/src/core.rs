@@ -8,7 +8,7 @@ use photinus_contract::store::{
     AppendError, CreateNamespaceError, NamespaceInfo, Store, StoreError, StoreErrorKind,
 };
 use photinus_contract::transport::Published;
-use photinus_contract::{CodedError, Event, MessageInput, MessageKind, Namespace};
+use photinus_contract::{CodedError, Event, MessageId, MessageInput, MessageKind, Namespace};
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -22,7 +22,9 @@ use crate::health::Health;
 use crate::metrics::{Metrics, Source};
 use crate::namespaces::{NamespaceMap, NamespaceState};
 use crate::pages::Pages;
-use crate::publish::{Pending, Prepared, Publisher, Receipt, refused, unavailable};
+use crate::publish::{
+    Lot, MessageText, Moment, Pending, Prepared, Publisher, Receipt, refused, unavailable,
+};
 use crate::registry::Registry;
 use crate::transports::TransportMap;
 
@@ -56,7 +58,8 @@ impl Core {
         input: MessageInput,
     ) -> Result<Receipt, CodedError> {
         let to_group = kind == MessageKind::Private;
-        let prepared = self.prepare(namespace, kind, to_group, input).await?;
+        let input = (&input).into();
+        let prepared = self.prepare(namespace, kind, to_group, &input).await?;
         self.commit(prepared.via(source)).await
     }
 
@@ -66,58 +69,99 @@ impl Core {
         namespace: &str,
         kind: MessageKind,
         to_group: bool,
-        input: MessageInput,
+        input: &MessageText<'_>,
     ) -> Result<Prepared, CodedError> {
         let prepared = async {
             let namespace = self.namespaces.get(namespace)?;
             self.check_open()?;
+            let id = MessageId::from_v7(self.clock.new_id());
+            let moment = Moment::now(&*self.clock);
             let publisher = self.publisher();
-            let drafted = publisher.draft(&namespace, kind, to_group, input);
-            let (message, draft) = drafted.await?;
-            Ok(Prepared {
-                namespace,
-                message,
-                draft,
-            })
+            let drafted = publisher.draft(&namespace, kind, to_group, input, id, &moment);
+            let draft = drafted.await?;
+            Ok(Prepared { namespace, draft })
         };
         prepared
             .await
             .inspect_err(|error| self.metrics.refused(error))
     }
 
+    /// Begins a lot of so many messages.
+    pub(crate) fn lot(
+        &self,
+        namespace: &str,
+        source: Source,
+        count: usize,
+    ) -> Result<Lot, CodedError> {
+        let count = count.min(self.config.commit_records_max.get());
+        Ok(Lot {
+            namespace: self.namespaces.get(namespace)?,
+            source,
+            moment: Moment::now(&*self.clock),
+            ids: self.clock.new_ids(count).into_iter(),
+            drafts: Vec::with_capacity(count),
+        })
+    }
+
+    /// Checks a message and puts it into a lot.
+    pub(crate) async fn prepare_in(
+        &self,
+        lot: &mut Lot,
+        kind: MessageKind,
+        to_group: bool,
+        input: &MessageText<'_>,
+    ) -> Result<(), CodedError> {
+        let prepared = async {
+            self.check_open()?;
+            if lot.len() >= self.config.commit_records_max.get() {
+                return Err(CodedError::internal("the lot is full"));
+            }
+            let id = lot.next_id(&*self.clock);
+            let publisher = self.publisher();
+            publisher
+                .draft(&lot.namespace, kind, to_group, input, id, &lot.moment)
+                .await
+        };
+        let mut draft = prepared
+            .await
+            .inspect_err(|error| self.metrics.refused(error))?;
+        draft.origin.source = lot.source;
+        lot.drafts.push(draft);
+        Ok(())
+    }
+
     /// Publishes what was prepared: resolves when it is committed.
     pub(crate) async fn commit(&self, prepared: Prepared) -> Result<Receipt, CodedError> {
         let Prepared {
             namespace,
-            message,
-            draft,
+            mut draft,
         } = prepared;
+        let key = draft.key.take();
         match self.committer.append(namespace, draft, None).await {
             Ok(record) => Ok(Receipt {
                 published: Published::new(record.content.id, record.last),
                 confirmed: record.content.created,
-                message,
                 record,
             }),
-            Err(error) => Err(refused(error, message.idempotency_key)),
+            Err(error) => Err(refused(error, key.as_deref())),
         }
     }
 
-    /// Queues what was prepared for its commit.
+    /// Queues a lot for its commit.
     pub(crate) async fn enqueue(
         &self,
-        prepared: Prepared,
+        lot: Lot,
         chain: Option<Chain>,
     ) -> Result<Pending, CodedError> {
-        let Prepared {
+        let Lot {
             namespace,
-            message,
-            draft,
-        } = prepared;
-        let key = message.idempotency_key;
-        match self.committer.enqueue(namespace, draft, None, chain).await {
-            Ok(queued) => Ok(Pending::new(queued, key)),
-            Err(error) => Err(refused(error, key)),
+            mut drafts,
+            ..
+        } = lot;
+        let keys = Pending::keys(&mut drafts);
+        match self.committer.enqueue(namespace, drafts, chain).await {
+            Ok(queued) => Ok(Pending::new(queued, keys)),
+            Err(error) => Err(refused(error, None)),
         }
     }
 
@@ -173,9 +217,11 @@ impl Core {
             }
         };
         let to_group = kind == MessageKind::Private;
+        let (id, moment) = (self.clock.new_id(), Moment::now(&*self.clock));
+        let (id, input) = (MessageId::from_v7(id), MessageText::from(&reply));
         let publisher = self.publisher();
-        let drafted = publisher.draft(namespace, kind, to_group, reply);
-        let (_, mut draft) = match drafted.await {
+        let drafted = publisher.draft(namespace, kind, to_group, &input, id, &moment);
+        let mut draft = match drafted.await {
             Ok(drafted) => drafted,
             Err(error) if error.status() < 503 => {
                 warn!(event = %event.id(), %error, "a reply is not a valid message");
@@ -224,7 +270,6 @@ impl Core {
     pub(crate) fn publisher(&self) -> Publisher<'_> {
         Publisher {
             store: &*self.store,
-            clock: &*self.clock,
             config: &self.config,
             changes: &self.changes,
         }

@@ -16,7 +16,7 @@ use crate::changes::Changes;
 use crate::committer::Chain;
 use crate::core::Core;
 use crate::metrics::{Sink, Source};
-use crate::publish::{Pending, Prepared, Receipt, unavailable};
+use crate::publish::{Lot, MessageText, Pending, Prepared, Receipt, unavailable};
 use crate::subscribe::SubscriptionInput;
 use crate::values;
 
@@ -182,7 +182,7 @@ impl Handle {
         namespace: &str,
         kind: MessageKind,
         to_group: bool,
-        input: MessageInput,
+        input: &MessageText<'_>,
     ) -> Result<Prepared, CodedError> {
         self.core.prepare(namespace, kind, to_group, input).await
     }
@@ -192,16 +192,35 @@ impl Handle {
         self.core.commit(prepared).await
     }
 
-    /// Queues a prepared message for its commit, and returns what tells when it is committed. Waits while too much
-    /// is queued. Who queues one message after the other has their events in the log in that order; once this has
-    /// resolved, the message is committed whether or not anybody waits for it. In a chain it is refused if the store
-    /// has failed on an earlier one, so that none overtakes one that has to be sent again.
-    pub async fn enqueue(
+    /// Most messages of one lot.
+    pub fn lot_max(&self) -> usize {
+        self.core.config.commit_records_max.get()
+    }
+
+    /// Begins a lot of at most `count` messages, which get ids that rise in the order in which they are
+    /// [put into it](Self::prepare_in), and above those of lots that were begun before. `FF10436` if there is no such
+    /// namespace.
+    pub fn lot(&self, namespace: &str, source: Source, count: usize) -> Result<Lot, CodedError> {
+        self.core.lot(namespace, source, count)
+    }
+
+    /// Checks a message and puts it into a lot, as its last. As [`prepare`](Self::prepare).
+    pub async fn prepare_in(
         &self,
-        prepared: Prepared,
-        chain: Option<&Chain>,
-    ) -> Result<Pending, CodedError> {
-        self.core.enqueue(prepared, chain.cloned()).await
+        lot: &mut Lot,
+        kind: MessageKind,
+        to_group: bool,
+        input: &MessageText<'_>,
+    ) -> Result<(), CodedError> {
+        self.core.prepare_in(lot, kind, to_group, input).await
+    }
+
+    /// Queues a lot for its commit, and returns what tells when it is committed. Waits while too much is queued. Who
+    /// queues one lot after the other has their events in the log in that order; once this has resolved, the messages
+    /// are committed whether or not anybody waits for them. In a chain they are refused if the store has failed on an
+    /// earlier one, so that none overtakes one that has to be sent again.
+    pub async fn enqueue(&self, lot: Lot, chain: Option<&Chain>) -> Result<Pending, CodedError> {
+        self.core.enqueue(lot, chain.cloned()).await
     }
 
     /// The changes of all namespaces from now on.

@@ -1,33 +1,38 @@
 //! How does a message become a record?
 //!
 //! It is checked, its values are normalised and hashed, its ids are made, and its JSON is written once: what
-//! remains to be added at the commit is the time.
+//! remains to be added at the commit is the time. All of it is read where the client's text stands, and written once.
 
 mod draft;
 mod group;
 mod json;
+mod lot;
 mod prepared;
+mod text;
+mod write;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use photinus_contract::data::{Hash, RecordValue, Validator};
-use photinus_contract::message::{DataInput, HeaderInput};
+use photinus_contract::data::{Hash, Validator};
 use photinus_contract::name::check_name;
 use photinus_contract::store::{Store, StoreError, StoreErrorKind};
 use photinus_contract::{
-    ChangeEvent, ChangeKind, CodedError, DataRef, Message, MessageHeader, MessageId, MessageInput,
-    MessageKind,
+    ChangeEvent, ChangeKind, CodedError, DataRef, MessageId, MessageKind, Namespace,
 };
 
-pub(crate) use self::draft::Draft;
-use self::json::{escaped, normalised, sha256};
+pub(crate) use self::draft::{CommitTime, Draft};
+use self::json::{normalised, sha256};
+pub use self::lot::Lot;
+pub(crate) use self::lot::Moment;
 pub(crate) use self::prepared::refused;
 pub use self::prepared::{Pending, Prepared, Receipt};
+pub use self::text::{DataText, HeaderText, MessageText};
+use self::write::{References, Said};
 use crate::changes::ChangeFeed;
-use crate::clock::Clock;
 use crate::config::EngineConfig;
+use crate::metrics::Origin;
 use crate::namespaces::NamespaceState;
 
 /// The topic of a message that names none.
@@ -46,70 +51,71 @@ const HEADER_TEXT_MAX: usize = 1024;
 /// What publishing needs to know.
 pub(crate) struct Publisher<'a> {
     pub(crate) store: &'a dyn Store,
-    pub(crate) clock: &'a dyn Clock,
     pub(crate) config: &'a EngineConfig,
     pub(crate) changes: &'a ChangeFeed,
 }
 
+/// A value that a message brings.
+struct NewValue<'a> {
+    validator: Validator,
+    /// Normalised, one line.
+    json: Cow<'a, [u8]>,
+}
+
 impl Publisher<'_> {
-    /// Checks a message and makes its draft, and the message as it is shown before it is confirmed. A message that
-    /// does not go to a group has none, whatever it says.
+    /// Checks a message and makes its draft. A message that does not go to a group has none, whatever it says.
     pub(crate) async fn draft(
         &self,
         namespace: &Arc<NamespaceState>,
         kind: MessageKind,
         to_group: bool,
-        input: MessageInput,
-    ) -> Result<(Message, Draft), CodedError> {
+        input: &MessageText<'_>,
+        id: MessageId,
+        moment: &Moment,
+    ) -> Result<Draft, CodedError> {
         let name = &namespace.info.name;
-        let topics = checked_topics(&input.header)?;
-        if !input.header.tag.is_empty() {
-            check_name(&input.header.tag, "header.tag")?;
+        let header = &input.header;
+        let topics = checked_topics(&header.topics)?;
+        if !header.tag.is_empty() {
+            check_name(&header.tag, "header.tag")?;
         }
-        check_texts(&input)?;
-        let id = MessageId::from_v7(self.clock.new_id());
-        let now = self.clock.now();
+        check_texts(input)?;
         let group = match to_group {
-            true => Some(self.group(name, &input, now).await?),
-            false => None,
+            true => self.group(name, input, moment.now).await?.to_string(),
+            false => String::new(),
         };
-        let (refs, values) = self.values(name, id, kind, &input.data).await?;
-        let datahash = sha256(&serde_json::to_vec(&refs).map_err(internal)?);
-
-        let HeaderInput {
-            cid,
-            tag,
-            author,
-            key,
-            txtype,
-            created,
-            ..
-        } = input.header;
-        let created = created.unwrap_or(now);
-        let mut header = MessageHeader::new(id, kind, name.clone(), created, datahash);
-        header.cid = cid;
-        header.tag = tag;
-        header.author = author;
-        header.key = key;
-        header.txtype = txtype_of(kind, &txtype).to_owned();
-        header.group = group;
-        header.topics = topics;
-        let header_json = serde_json::to_string(&header).map_err(internal)?;
-        let hash = sha256(escaped(&header_json).as_bytes());
-        let key = Some(input.idempotency_key).filter(|key| !key.is_empty());
-        let message = Message::new(header, hash, refs, key);
-        let draft = Draft::new(&message, &header_json, values).map_err(internal)?;
-        Ok((message, draft))
+        let (references, values) = self.values(name, id, kind, &input.data).await?;
+        let created = match header.created {
+            Some(created) => Cow::from(created.to_string()),
+            None => Cow::from(moment.text.as_str()),
+        };
+        let key = &*input.idempotency_key;
+        let said = Said {
+            id,
+            cid: header.cid,
+            kind,
+            txtype: txtype_of(kind, &header.txtype),
+            author: &header.author,
+            key: &header.key,
+            created: &created,
+            namespace: name.as_str(),
+            group: &group,
+            topics: &topics,
+            tag: &header.tag,
+            idempotency_key: Some(key).filter(|key| !key.is_empty()),
+        };
+        let origin = Origin::new(kind, moment.since);
+        Ok(Draft::new(&said, &references, &values, origin))
     }
 
     /// References to all values of a message, and the new ones among them.
-    async fn values(
+    async fn values<'a>(
         &self,
-        namespace: &photinus_contract::Namespace,
+        namespace: &Namespace,
         id: MessageId,
         kind: MessageKind,
-        inputs: &[DataInput],
-    ) -> Result<(Vec<DataRef>, Vec<RecordValue>), CodedError> {
+        inputs: &[DataText<'a>],
+    ) -> Result<(References, Vec<NewValue<'a>>), CodedError> {
         if inputs.len() > self.config.message_values_max {
             return Err(CodedError::bad_request(
                 "FF00134",
@@ -120,8 +126,8 @@ impl Publisher<'_> {
                 ),
             ));
         }
-        let mut refs = Vec::with_capacity(inputs.len());
-        let mut values = Vec::new();
+        let mut references = References::new(inputs.len());
+        let mut values = Vec::with_capacity(inputs.len());
         let mut seen = BTreeSet::new();
         let mut size = MESSAGE_BYTES_FIXED;
         for (index, input) in inputs.iter().enumerate() {
@@ -148,17 +154,16 @@ impl Publisher<'_> {
                     ));
                 }
                 size += stored.value.get().len();
-                refs.push(DataRef {
+                references.add(&DataRef {
                     id: data,
                     hash: stored.hash,
                 });
             } else {
-                let value = self.new_value(index, input)?;
-                let json = value.json.clone().unwrap_or_default();
-                size += json.len();
-                refs.push(DataRef {
+                let value = new_value(index, input)?;
+                size += value.json.len();
+                references.add(&DataRef {
                     id: id.value(values.len()),
-                    hash: sha256(&json),
+                    hash: sha256(&value.json),
                 });
                 values.push(value);
             }
@@ -176,54 +181,14 @@ impl Publisher<'_> {
                 ));
             }
         }
-        Ok((refs, values))
-    }
-
-    fn new_value(&self, index: usize, input: &DataInput) -> Result<RecordValue, CodedError> {
-        let Some(value) = &input.value else {
-            if input.blob.is_some() {
-                return Err(CodedError::not_found(
-                    "FF10239",
-                    format!(
-                        "Blob of data entry {index} not found: refer to stored blobs by data id"
-                    ),
-                ));
-            }
-            return Err(CodedError::bad_request(
-                "FF10205",
-                format!("Data entry {index} must have an 'id' or a 'value' that is not null"),
-            ));
-        };
-        let validator = match input.validator.as_str() {
-            "" | "json" => Validator::Json,
-            "none" => Validator::None,
-            "definition" => Validator::Definition,
-            other => {
-                return Err(CodedError::bad_request(
-                    "FF00108",
-                    format!(
-                        "Unknown validator '{other}' of data entry {index}: expected 'json', 'none' or 'definition'"
-                    ),
-                ));
-            }
-        };
-        if validator == Validator::Json && input.datatype.is_some() {
-            return Err(CodedError::bad_request(
-                "FF10195",
-                format!("Datatype of data entry {index} not found"),
-            ));
-        }
-        let json = Bytes::from(normalised(value.get()));
-        Ok(RecordValue {
-            validator,
-            json: Some(json),
-        })
+        references.end();
+        Ok((references, values))
     }
 
     async fn group(
         &self,
-        namespace: &photinus_contract::Namespace,
-        input: &MessageInput,
+        namespace: &Namespace,
+        input: &MessageText<'_>,
         now: photinus_contract::Timestamp,
     ) -> Result<Hash, CodedError> {
         if let Some(hash) = input.header.group {
@@ -254,32 +219,72 @@ impl Publisher<'_> {
     }
 }
 
-fn checked_topics(header: &HeaderInput) -> Result<Vec<String>, CodedError> {
-    let topics = match header.topics.as_slice() {
-        [] => vec![DEFAULT_TOPIC.to_owned()],
-        topics => topics.to_vec(),
+fn new_value<'a>(index: usize, input: &DataText<'a>) -> Result<NewValue<'a>, CodedError> {
+    let Some(value) = input.value else {
+        if input.blob.is_some() {
+            return Err(CodedError::not_found(
+                "FF10239",
+                format!("Blob of data entry {index} not found: refer to stored blobs by data id"),
+            ));
+        }
+        return Err(CodedError::bad_request(
+            "FF10205",
+            format!("Data entry {index} must have an 'id' or a 'value' that is not null"),
+        ));
     };
-    if topics.len() > TOPICS_MAX {
+    let validator = match &*input.validator {
+        "" | "json" => Validator::Json,
+        "none" => Validator::None,
+        "definition" => Validator::Definition,
+        other => {
+            return Err(CodedError::bad_request(
+                "FF00108",
+                format!(
+                    "Unknown validator '{other}' of data entry {index}: expected 'json', 'none' or 'definition'"
+                ),
+            ));
+        }
+    };
+    if validator == Validator::Json && input.datatype.is_some() {
+        return Err(CodedError::bad_request(
+            "FF10195",
+            format!("Datatype of data entry {index} not found"),
+        ));
+    }
+    Ok(NewValue {
+        validator,
+        json: normalised(value.get().as_bytes()),
+    })
+}
+
+/// The topics of a message, one at least.
+fn checked_topics<'a>(given: &'a [Cow<'_, str>]) -> Result<Vec<&'a str>, CodedError> {
+    if given.is_empty() {
+        return Ok(vec![DEFAULT_TOPIC]);
+    }
+    if given.len() > TOPICS_MAX {
         return Err(CodedError::bad_request(
             "FF00134",
             format!(
                 "Field 'header.topics' has {} entries; at most {TOPICS_MAX} are allowed",
-                topics.len()
+                given.len()
             ),
         ));
     }
-    let mut seen = BTreeSet::new();
-    let mut length = 0;
-    for (index, topic) in topics.iter().enumerate() {
-        check_name(topic, &format!("header.topics[{index}]"))?;
-        length += topic.len();
-        if !seen.insert(topic.as_str()) {
+    let mut topics: Vec<&str> = Vec::with_capacity(given.len());
+    for (index, topic) in given.iter().enumerate() {
+        if check_name(topic, "").is_err() {
+            check_name(topic, &format!("header.topics[{index}]"))?;
+        }
+        if topics.contains(&&**topic) {
             return Err(CodedError::bad_request(
                 "FF00133",
                 format!("Field 'header.topics' repeats '{topic}'"),
             ));
         }
+        topics.push(topic);
     }
+    let length: usize = topics.iter().map(|topic| topic.len()).sum();
     if length > TOPICS_TEXT_MAX {
         return Err(CodedError::bad_request(
             "FF00135",
@@ -291,7 +296,7 @@ fn checked_topics(header: &HeaderInput) -> Result<Vec<String>, CodedError> {
     Ok(topics)
 }
 
-fn check_texts(input: &MessageInput) -> Result<(), CodedError> {
+fn check_texts(input: &MessageText<'_>) -> Result<(), CodedError> {
     for (field, text, max) in [
         (
             "idempotencyKey",

@@ -109,18 +109,20 @@ impl Answers {
         state.in_flight += lines;
     }
 
-    /// The answer to the next line, of this number.
-    pub(crate) fn push(&self, line: u64, answer: &Result<Published, CodedError>) {
+    /// The answers to the next lines, with their numbers.
+    pub(crate) fn push(&self, answers: impl Iterator<Item = (u64, Result<Published, CodedError>)>) {
         let mut state = self.lock();
-        debug_assert!(state.in_flight > 0);
-        state.in_flight -= 1;
-        match answer {
-            Ok(published) => state.ready.push_back((published.id, published.sequence)),
-            Err(error) => {
-                let text: Box<str> = error.to_string().into();
-                state.error_bytes += text.len();
-                state.errors.push_back((line, text));
-                state.ready.push_back((MessageId(Uuid::nil()), ERROR));
+        for (line, answer) in answers {
+            debug_assert!(state.in_flight > 0);
+            state.in_flight -= 1;
+            match answer {
+                Ok(published) => state.ready.push_back((published.id, published.sequence)),
+                Err(error) => {
+                    let text: Box<str> = error.to_string().into();
+                    state.error_bytes += text.len();
+                    state.errors.push_back((line, text));
+                    state.ready.push_back((MessageId(Uuid::nil()), ERROR));
+                }
             }
         }
     }

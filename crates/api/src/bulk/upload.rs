@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use photinus_contract::{CodedError, Namespace};
 use photinus_engine::metrics::Source;
-use photinus_engine::{Chain, Handle, Pending, Prepared};
+use photinus_engine::{Chain, Handle, Lot, Pending};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -59,11 +59,20 @@ pub(crate) struct Upload {
 /// Lines that one task prepares, or has prepared.
 struct Batch {
     numbers: Vec<u64>,
-    prepared: JoinHandle<Vec<Result<Prepared, CodedError>>>,
+    prepared: JoinHandle<Lined>,
 }
 
-/// A line that was taken: its number, and what becomes of it.
-type Taken = (u64, Result<Pending, CodedError>);
+/// Prepared lines: those that are a message, and of each line whether it is one.
+type Lined = (Option<Lot>, Vec<Result<(), CodedError>>);
+
+/// Lines that were taken, in order.
+struct Taken {
+    numbers: Vec<u64>,
+    /// What is wrong with each, if anything is.
+    lines: Vec<Result<(), CodedError>>,
+    /// What becomes of those with which nothing is.
+    pending: Result<Option<Pending>, CodedError>,
+}
 
 /// How far the upload is, for those who work on it.
 struct Progress {
@@ -181,11 +190,12 @@ impl Upload {
         batches: &mpsc::Sender<Batch>,
     ) -> Ending {
         let mut lines = Lines::new(self.config.body_bytes_max);
+        let lines_max = self.handle.lot_max().min(BATCH_LINES_MAX);
         let mut batch = VecDeque::new();
         lines.push(begun.unwrap_or_default());
         loop {
             let mut bytes = 0;
-            while batch.len() < BATCH_LINES_MAX
+            while batch.len() < lines_max
                 && bytes < BATCH_BYTES
                 && let Some(line) = lines.next()
             {
@@ -253,12 +263,13 @@ impl Upload {
             if let Some(last) = numbers.last() {
                 progress.taken.store(*last, Ordering::Release);
             }
-            let prepared = self.lasting.spawn(prepare(
-                self.handle.clone(),
-                self.namespace.clone(),
-                self.config.body_bytes_max,
-                batch,
-            ));
+            // Begun here and not in the task, so that the ids rise from batch to batch.
+            let lot = self
+                .handle
+                .lot(self.namespace.as_str(), Source::Bulk, batch.len());
+            let bytes_max = self.config.body_bytes_max;
+            let prepared = prepare(self.handle.clone(), lot, bytes_max, batch);
+            let prepared = self.lasting.spawn(prepared);
             place.send(Batch { numbers, prepared });
         }
         Ok(())
@@ -286,47 +297,70 @@ impl Upload {
     ) {
         let chain = Chain::default();
         while let Some(Batch { numbers, prepared }) = batches.recv().await {
-            let prepared = prepared.await.unwrap_or_else(|panic| {
+            let (lot, mut lines) = prepared.await.unwrap_or_else(|panic| {
                 let error = CodedError::internal(panic.to_string());
-                numbers.iter().map(|_| Err(error.clone())).collect()
+                (None, numbers.iter().map(|_| Err(error.clone())).collect())
             });
-            for (number, prepared) in numbers.into_iter().zip(prepared) {
-                let taken = match (progress.failed(), prepared) {
-                    // So that a line which is sent again comes before those after it.
-                    (Some(failed), Ok(_)) => Err(CodedError::unavailable(format!(
+            let mut count = 0;
+            for (number, line) in numbers.iter().zip(&mut lines) {
+                // So that a line which is sent again comes before those after it.
+                if let (Some(failed), Ok(())) = (progress.failed(), &*line) {
+                    *line = Err(CodedError::unavailable(format!(
                         "Not published, because line {failed} before it could not be"
-                    ))),
-                    (None, Ok(prepared)) => self.handle.enqueue(prepared, Some(&chain)).await,
-                    (_, Err(error)) => Err(error),
-                };
-                note(progress, number, &taken);
-                // Whoever collects ends after this.
-                let _ = queued.send((number, taken)).await;
+                    )));
+                }
+                note(progress, *number, line);
+                count += usize::from(line.is_ok());
             }
+            let pending = match lot {
+                Some(mut lot) if count > 0 => {
+                    lot.truncate(count);
+                    let queued = self.handle.enqueue(lot, Some(&chain)).await;
+                    if let Some(first) = lines.iter().position(Result::is_ok) {
+                        note(progress, numbers[first], &queued);
+                    }
+                    queued.map(Some)
+                }
+                _ => Ok(None),
+            };
+            let taken = Taken {
+                numbers,
+                lines,
+                pending,
+            };
+            // Whoever collects ends after this.
+            let _ = queued.send(taken).await;
         }
     }
 
-    /// Notes what became of each line.
+    /// Collects what became of each line.
     async fn collect(&self, mut pending: mpsc::Receiver<Taken>, progress: &Progress) {
-        let mut taken = Vec::with_capacity(LINES_IN_FLIGHT_MAX);
-        while pending.recv_many(&mut taken, LINES_IN_FLIGHT_MAX).await > 0 {
-            for (number, pending) in taken.drain(..) {
-                let answer = match pending {
-                    Err(error) => Err(error),
-                    Ok(mut pending) => match (&mut pending).now_or_never() {
-                        Some(answer) => answer,
-                        None => {
-                            // All there is for now: one wake for many answers.
-                            self.answers.wake();
-                            pending.await
-                        }
-                    },
-                };
-                note(progress, number, &answer);
-                self.answers.push(number, &answer);
-            }
-            self.answers.wake();
+        while let Some(taken) = pending.recv().await {
+            let mut published = match taken.pending {
+                Err(error) => Err(error),
+                Ok(None) => Ok(Vec::new().into_iter()),
+                Ok(Some(mut pending)) => Ok(match (&mut pending).now_or_never() {
+                    Some(published) => published.into_iter(),
+                    None => {
+                        // All there is for now: one wake for many answers.
+                        self.answers.wake();
+                        pending.await.into_iter()
+                    }
+                }),
+            };
+            let answers = taken.lines.into_iter().map(|line| {
+                line.and_then(|()| match &mut published {
+                    Ok(published) => published
+                        .next()
+                        .unwrap_or_else(|| Err(CodedError::internal("a line has no answer"))),
+                    Err(error) => Err(error.clone()),
+                })
+            });
+            let answers = taken.numbers.into_iter().zip(answers);
+            self.answers
+                .push(answers.inspect(|(number, answer)| note(progress, *number, answer)));
         }
+        self.answers.wake();
     }
 }
 
@@ -340,16 +374,24 @@ fn note<T>(progress: &Progress, line: u64, result: &Result<T, CodedError>) {
 
 async fn prepare(
     handle: Handle,
-    namespace: Namespace,
+    lot: Result<Lot, CodedError>,
     bytes_max: usize,
     lines: Vec<Line>,
-) -> Vec<Result<Prepared, CodedError>> {
+) -> Lined {
+    let mut lot = match lot {
+        Ok(lot) => lot,
+        Err(error) => {
+            let refused = |_| {
+                handle.count_refusal(&error);
+                Err(error.clone())
+            };
+            return (None, lines.iter().map(refused).collect());
+        }
+    };
     let mut prepared = Vec::with_capacity(lines.len());
     for line in lines {
         prepared.push(match line.text {
-            Some(text) => {
-                one_of_many::prepare(&handle, namespace.as_str(), Source::Bulk, &text).await
-            }
+            Some(text) => one_of_many::prepare(&handle, &mut lot, &text).await,
             None => Err(CodedError::new(
                 "PH00413",
                 413,
@@ -357,5 +399,5 @@ async fn prepare(
             )),
         });
     }
-    prepared
+    (Some(lot), prepared)
 }

@@ -1,18 +1,19 @@
 //! What must a message be that asks for a reply?
 
-use photinus_contract::{CodedError, MessageInput, MessageKind};
+use photinus_contract::{CodedError, MessageKind};
+use photinus_engine::MessageText;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// The body of a request that waits for a reply.
-pub(crate) struct RequestInput {
-    pub(crate) message: MessageInput,
+pub(crate) struct RequestInput<'a> {
+    pub(crate) message: MessageText<'a>,
     /// Kept if it is given; elsewhere the route decides it.
     pub(crate) kind: Option<MessageKind>,
 }
 
-impl RequestInput {
+impl RequestInput<'_> {
     /// The checks that come before all others, in FireFly's order.
     pub(crate) fn check(&self) -> Result<(), CodedError> {
         let header = &self.message.header;
@@ -52,9 +53,9 @@ struct OnlyType {
     kind: Option<String>,
 }
 
-impl<'de> Deserialize<'de> for RequestInput {
+impl<'de> Deserialize<'de> for RequestInput<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let text = <&RawValue>::deserialize(deserializer)?;
         let message = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
         let only: OnlyHeader = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
         let kind = only.header.unwrap_or_default().kind.unwrap_or_default();
@@ -77,7 +78,7 @@ impl<'de> Deserialize<'de> for RequestInput {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<RequestInput, String> {
+    fn read(text: &str) -> Result<RequestInput<'_>, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
@@ -91,7 +92,8 @@ mod tests {
             (r#"{"type":"Private"}"#, Some(MessageKind::Private)),
             (r#"{"type":"broadcast"}"#, Some(MessageKind::Broadcast)),
         ] {
-            let request = read(&format!(r#"{{"header":{header}}}"#)).unwrap();
+            let text = format!(r#"{{"header":{header}}}"#);
+            let request = read(&text).unwrap();
             assert_eq!(request.kind, expected, "{header}");
         }
         for (body, expected) in [

@@ -3,7 +3,9 @@
 //! A reader and a writer in one task. The reader stops while too much is unanswered; what is unanswered counts until
 //! its answer has left. The writer flushes when nothing more is ready.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
@@ -18,7 +20,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use super::frames::{Ref, answer};
@@ -28,6 +30,9 @@ use crate::one_of_many;
 
 /// About how many bytes of answers are written with one flush.
 pub(crate) const FLUSH_BYTES: usize = 64 << 10;
+/// Most frames that are published together, and about how many bytes of them.
+const FRAMES_MAX: usize = 128;
+const FRAMES_BYTES: usize = 128 << 10;
 /// How long a client has to take the last frames and to close its side.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a client has to take its answers when the server stops.
@@ -41,11 +46,33 @@ pub(crate) struct Conversation {
     stop: CancellationToken,
 }
 
-/// A message that was read, and its answer.
+/// Messages that were read together, in order.
 struct Waiting {
-    reference: Ref,
-    answer: Result<Pending, CodedError>,
-    place: OwnedSemaphorePermit,
+    /// The client's name for each, and what is wrong with it, if anything is.
+    frames: Vec<(Ref, Result<(), CodedError>)>,
+    /// What becomes of those with which nothing is.
+    pending: Result<Option<Pending>, CodedError>,
+    places: OwnedSemaphorePermit,
+}
+
+/// Frames that were read and are not published yet.
+#[derive(Default)]
+struct Frames {
+    texts: Vec<Utf8Bytes>,
+    bytes: usize,
+    /// As many as there are frames.
+    places: Option<OwnedSemaphorePermit>,
+}
+
+impl Frames {
+    fn add(&mut self, text: Utf8Bytes, place: OwnedSemaphorePermit) {
+        self.bytes += text.len();
+        self.texts.push(text);
+        match &mut self.places {
+            Some(places) => places.merge(place),
+            None => self.places = Some(place),
+        }
+    }
 }
 
 /// How it ends.
@@ -156,6 +183,7 @@ impl Conversation {
     {
         let places = self.config.publish_unanswered_max;
         let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+        let frames_max = self.handle.lot_max().min(FRAMES_MAX);
         let mut place = None;
         loop {
             let next = async {
@@ -164,45 +192,98 @@ impl Conversation {
                 }
                 stream.next().await
             };
-            let message = tokio::select! {
+            let mut message = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => {
                     return Ending::Close(CloseCode::Away, "the server stops");
                 }
                 message = next => message,
             };
-            let text = match message {
-                Some(Ok(Message::Text(text))) => text,
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-                Some(Ok(Message::Binary(_))) => {
-                    let text = "A message is a text frame; binary frames are not taken";
-                    let error = CodedError::bad_request("PH00453", text);
-                    return Ending::Refused(CloseCode::Unsupported, error);
+            let mut frames = Frames::default();
+            let ending = loop {
+                match Self::text_of(message) {
+                    Ok(Some(text)) => match place.take() {
+                        Some(place) => frames.add(text, place),
+                        None => break None,
+                    },
+                    Ok(None) => {}
+                    Err(ending) => break Some(ending),
                 }
-                Some(Ok(Message::Close(_))) => return Ending::Closed,
-                Some(Err(error)) => return ending_of(error),
-                None => return Ending::Gone("the connection ended"),
+                let is_full = frames.texts.len() >= frames_max || frames.bytes >= FRAMES_BYTES;
+                if place.is_none() && !is_full {
+                    place = places.clone().try_acquire_owned().ok();
+                }
+                if place.is_none() || is_full {
+                    break None;
+                }
+                // What is there already is published together with it.
+                let ready = poll_fn(|context| Poll::Ready(stream.poll_next_unpin(context)));
+                match ready.await {
+                    Poll::Ready(next) => message = next,
+                    Poll::Pending => break None,
+                }
             };
-            let Some(place) = place.take() else { continue };
-            let (reference, answer) = match Ref::of(&text) {
-                Ok(reference) => (reference, self.enqueue(text.as_bytes()).await),
-                Err(error) => (Ref::default(), Err(error)),
-            };
-            let taken = Waiting {
-                reference,
-                answer,
-                place,
-            };
-            if waiting.send(taken).await.is_err() {
+            if let Some(taken) = self.publish(frames).await
+                && waiting.send(taken).await.is_err()
+            {
                 return Ending::Gone("the writer has ended");
+            }
+            if let Some(ending) = ending {
+                return ending;
             }
         }
     }
 
-    async fn enqueue(&self, text: &[u8]) -> Result<Pending, CodedError> {
-        let prepared =
-            one_of_many::prepare(&self.handle, self.namespace.as_str(), Source::Socket, text);
-        self.handle.enqueue(prepared.await?, None).await
+    /// The text of a frame, if it is one, or how the conversation ends with it.
+    fn text_of(message: Option<Result<Message, Error>>) -> Result<Option<Utf8Bytes>, Ending> {
+        match message {
+            Some(Ok(Message::Text(text))) => Ok(Some(text)),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
+            Some(Ok(Message::Binary(_))) => {
+                let text = "A message is a text frame; binary frames are not taken";
+                let error = CodedError::bad_request("PH00453", text);
+                Err(Ending::Refused(CloseCode::Unsupported, error))
+            }
+            Some(Ok(Message::Close(_))) => Err(Ending::Closed),
+            Some(Err(error)) => Err(ending_of(error)),
+            None => Err(Ending::Gone("the connection ended")),
+        }
+    }
+
+    /// Queues what was read for its commit.
+    async fn publish(&self, Frames { texts, places, .. }: Frames) -> Option<Waiting> {
+        let places = places?;
+        let lot = self
+            .handle
+            .lot(self.namespace.as_str(), Source::Socket, texts.len());
+        let mut frames = Vec::with_capacity(texts.len());
+        let pending = match lot {
+            Err(error) => {
+                frames.extend(texts.iter().map(|text| (name_of(text).0, Ok(()))));
+                Err(error)
+            }
+            Ok(mut lot) => {
+                for text in &texts {
+                    let (reference, read) = name_of(text);
+                    let taken = match read {
+                        Ok(()) => {
+                            one_of_many::prepare(&self.handle, &mut lot, text.as_bytes()).await
+                        }
+                        Err(error) => Err(error),
+                    };
+                    frames.push((reference, taken));
+                }
+                match lot.is_empty() {
+                    true => Ok(None),
+                    false => self.handle.enqueue(lot, None).await.map(Some),
+                }
+            }
+        };
+        Some(Waiting {
+            frames,
+            pending,
+            places,
+        })
     }
 
     /// Answers in order, until there is nothing more to answer.
@@ -229,25 +310,43 @@ impl Conversation {
                 }
             };
             let Some(Waiting {
-                reference,
-                answer: result,
-                place,
+                frames,
+                pending,
+                places,
             }) = next
             else {
                 return out.flush().await;
             };
-            let result = match result {
+            let mut published = match pending {
                 Err(error) => Err(error),
-                Ok(mut pending) => match (&mut pending).now_or_never() {
-                    Some(result) => result,
+                Ok(None) => Ok(Vec::new().into_iter()),
+                Ok(Some(mut pending)) => Ok(match (&mut pending).now_or_never() {
+                    Some(published) => published.into_iter(),
                     None => {
                         out.flush().await?;
-                        pending.await
+                        pending.await.into_iter()
                     }
-                },
+                }),
             };
-            out.add(answer(&reference, &result), place).await?;
+            for (reference, taken) in frames {
+                let result = taken.and_then(|()| match &mut published {
+                    Ok(published) => published
+                        .next()
+                        .unwrap_or_else(|| Err(CodedError::internal("a message has no answer"))),
+                    Err(error) => Err(error.clone()),
+                });
+                out.add(answer(&reference, &result)).await?;
+            }
+            out.answered(places);
         }
+    }
+}
+
+/// A client's name for a message, and what is wrong with that.
+fn name_of(frame: &str) -> (Ref, Result<(), CodedError>) {
+    match Ref::of(frame) {
+        Ok(reference) => (reference, Ok(())),
+        Err(error) => (Ref::default(), Err(error)),
     }
 }
 
@@ -260,14 +359,21 @@ struct Out<'a, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Out<'_, S> {
-    async fn add(&mut self, text: String, place: OwnedSemaphorePermit) -> Result<(), Ending> {
+    async fn add(&mut self, text: String) -> Result<(), Ending> {
         self.bytes += text.len();
-        self.places.push(place);
         let fed = timeout(self.stall_max, self.sink.feed(Message::text(text)));
         done(fed.await)?;
         match self.bytes < FLUSH_BYTES {
             true => Ok(()),
             false => self.flush().await,
+        }
+    }
+
+    /// All answers that have these places are written.
+    fn answered(&mut self, places: OwnedSemaphorePermit) {
+        // Where the last of them was flushed already, they are free with this.
+        if self.bytes > 0 {
+            self.places.push(places);
         }
     }
 

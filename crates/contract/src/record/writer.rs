@@ -108,6 +108,16 @@ impl RecordWriter {
         self.events_written += 1;
     }
 
+    /// All that was written, to fill in what was not known then. Its length stays.
+    pub fn written(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    /// How many bytes were written.
+    pub fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Writes the next value, when all events are there: one line of compact JSON, or `None` if it is kept apart.
     pub fn value(&mut self, validator: Validator, json: Option<&[u8]>) {
         let json = json.unwrap_or_default();
@@ -147,7 +157,7 @@ impl RecordWriter {
         self.bytes.extend_from_slice(&validators);
         self.end(Section::Validators);
         Text {
-            bytes: Bytes::from(self.bytes.into_boxed_slice()),
+            bytes: Bytes::from(self.bytes),
             ends: self.ends.map(place),
             events: self.events.map(Into::into),
             message: place(message.start)..place(message.end),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use photinus_contract::MessageKind;
+use photinus_contract::record::RecordContent;
 use photinus_contract::store::{AppendError, Appended};
 use tokio::time::Instant;
 
@@ -78,12 +79,12 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// A message of this kind, checked just now.
-    pub(crate) fn now(kind: MessageKind) -> Self {
+    /// A message of this kind that was taken in then.
+    pub(crate) fn new(kind: MessageKind, since: Instant) -> Self {
         Self {
             kind,
             source: Source::default(),
-            since: Instant::now(),
+            since,
         }
     }
 }
@@ -169,70 +170,63 @@ impl Default for Groups {
     }
 }
 
-/// One message of a group that is being committed.
-pub(crate) struct Tally {
-    namespace: Arc<NamespaceState>,
-    origin: Origin,
-    bytes: usize,
-    events: usize,
+/// Messages of one publisher, as they are counted.
+pub(crate) struct Tally<'a> {
+    pub(crate) namespace: &'a NamespaceState,
+    pub(crate) records: &'a [(RecordContent, Origin)],
 }
 
-impl Tally {
-    pub(crate) fn new(
-        namespace: &Arc<NamespaceState>,
-        origin: Origin,
-        bytes: usize,
-        events: usize,
-    ) -> Self {
-        Self {
-            namespace: namespace.clone(),
-            origin,
-            bytes,
-            events,
+impl Tally<'_> {
+    /// None of them is committed.
+    pub(crate) fn refused(&self, error: &AppendError, all: &Metrics) {
+        for (_, origin) in self.records {
+            self.refused_one(*origin, error, all);
         }
     }
 
-    /// It is not committed.
-    pub(crate) fn refused(&self, error: &AppendError, all: &Metrics) {
+    fn refused_one(&self, origin: Origin, error: &AppendError, all: &Metrics) {
         let metrics = &self.namespace.metrics;
-        metrics.of_kind(self.origin.kind).rejected.one();
+        metrics.of_kind(origin.kind).rejected.one();
         all.refused(&refused(error.clone(), None));
     }
 
-    fn count(&self, result: &Result<Appended, AppendError>, now: Instant, all: &Metrics) {
+    /// They were answered just now.
+    pub(crate) fn count(
+        &self,
+        results: &[Result<Appended, AppendError>],
+        now: Instant,
+        all: &Metrics,
+    ) {
         let metrics = &self.namespace.metrics;
-        let of_kind = metrics.of_kind(self.origin.kind);
-        match result {
-            Ok(_) => {}
-            // Answers of an event that was answered before: nobody misses them.
-            Err(AppendError::DuplicateReply { .. } | AppendError::Fenced | AppendError::Passed) => {
-                return;
+        let (mut events, mut bytes) = (0, 0);
+        for ((content, origin), result) in self.records.iter().zip(results) {
+            match result {
+                Ok(_) => {}
+                // Answers of an event that was answered before: nobody misses them.
+                Err(
+                    AppendError::DuplicateReply { .. } | AppendError::Fenced | AppendError::Passed,
+                ) => continue,
+                Err(error) => {
+                    self.refused_one(*origin, error, all);
+                    continue;
+                }
             }
-            Err(error) => return self.refused(error, all),
+            let of_kind = metrics.of_kind(origin.kind);
+            of_kind.confirmed[origin.source as usize].one();
+            of_kind.duration.took(now - origin.since);
+            events += content.events_len();
+            bytes += content.size();
         }
-        of_kind.confirmed[self.origin.source as usize].one();
-        of_kind.duration.took(now - self.origin.since);
-        metrics.events.add(self.events as u64);
-        metrics.bytes.add(self.bytes as u64);
+        metrics.events.add(events as u64);
+        metrics.bytes.add(bytes as u64);
     }
 }
 
-impl Metrics {
-    /// A group was given to the store at `begun` and is answered now.
-    pub(crate) fn committed(
-        &self,
-        begun: Instant,
-        tallies: &[Tally],
-        results: &[Result<Appended, AppendError>],
-    ) {
-        let now = Instant::now();
-        let groups = &self.groups;
-        groups.duration.took(now - begun);
-        groups.records.observe(tallies.len() as u64);
-        let bytes: usize = tallies.iter().map(|tally| tally.bytes).sum();
-        groups.bytes.observe(bytes as u64);
-        for (tally, result) in tallies.iter().zip(results) {
-            tally.count(result, now, self);
-        }
+impl Groups {
+    /// A group of so many records and bytes was given to the store at `begun`, and is answered now.
+    pub(crate) fn count(&self, begun: Instant, now: Instant, records: usize, bytes: usize) {
+        self.duration.took(now - begun);
+        self.records.observe(records as u64);
+        self.bytes.observe(bytes as u64);
     }
 }

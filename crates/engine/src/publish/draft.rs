@@ -1,174 +1,275 @@
 //! What is ready before the time of commit is known?
 //!
-//! The JSON of the message and of its events, up to the point where the time is still missing. Sealing adds it
-//! and is a few copies of bytes, because it happens in the one task that commits.
+//! The whole record, with places for that time. Sealing fills them in: it is done in the one task that commits.
 
-use photinus_contract::data::RecordValue;
-use photinus_contract::record::{RecordContent, RecordWriter};
-use photinus_contract::{EventType, Message, MessageId, Namespace, Timestamp};
-use serde_json::to_string;
+use std::ops::Range;
+
+use photinus_contract::record::{RecordContent, RecordEvent, RecordWriter};
+use photinus_contract::{EventType, MessageId, Namespace, Timestamp};
 use uuid::Uuid;
 
+use super::NewValue;
+use super::write::{
+    BETWEEN_TIMES, CONFIRMED_END, EVENT_BYTES, MESSAGE_END, References, Said, TIME_END, TIME_PLACE,
+};
 use crate::metrics::Origin;
 
 /// A message that is checked and written, and waits for its commit.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Draft {
     id: MessageId,
-    namespace: Namespace,
     correlator: Option<Uuid>,
-    tag: String,
-    author: String,
-    group: String,
-    idempotency_key: Option<String>,
-    topics: Vec<String>,
-    /// The JSON of each event up to its message.
-    heads: Vec<String>,
-    /// The message's JSON without its end: the time of confirmation follows.
-    message: String,
-    values: Vec<RecordValue>,
+    writer: RecordWriter,
+    /// Where each event ends in what was written: the first, and the others.
+    event_ends: (usize, Vec<usize>),
+    /// Where the message stands in the first event.
+    message: Range<usize>,
+    /// The publisher's key against doing the same twice, for the error that names it.
+    pub(crate) key: Option<Box<str>>,
     /// For those who count.
     pub(crate) origin: Origin,
 }
 
+/// When a group is committed, as it is written in each of its records.
+#[derive(Clone, Debug)]
+pub(crate) struct CommitTime {
+    time: Timestamp,
+    text: String,
+}
+
+impl CommitTime {
+    pub(crate) fn new(time: Timestamp) -> Self {
+        let text = time.to_string();
+        Self { time, text }
+    }
+
+    pub(crate) fn time(&self) -> Timestamp {
+        self.time
+    }
+}
+
 impl Draft {
-    /// `header` is the message's header as JSON.
-    pub(crate) fn new(
-        message: &Message,
-        header: &str,
-        values: Vec<RecordValue>,
-    ) -> Result<Self, serde_json::Error> {
-        let namespace = to_string(&message.local_namespace)?;
-        let mut json = format!(
-            r#"{{"header":{header},"localNamespace":{namespace},"hash":"{}","state":"confirmed","data":{}"#,
-            message.hash,
-            to_string(&message.data)?,
-        );
-        if let Some(key) = &message.idempotency_key {
-            json.push_str(r#","idempotencyKey":"#);
-            json.push_str(&to_string(key)?);
+    /// The draft of what a message says, with these values.
+    pub(super) fn new(
+        said: &Said<'_>,
+        references: &References,
+        values: &[NewValue<'_>],
+        origin: Origin,
+    ) -> Self {
+        let texts = said.author.len() + said.key.len() + said.tag.len();
+        let names = 4 * (said.namespace.len() + said.topics.iter().map(|t| t.len()).sum::<usize>());
+        let event = EVENT_BYTES + references.bytes_len() + 2 * texts + names;
+        let values_len: usize = values.iter().map(|value| value.json.len() + 2).sum();
+        let mut writer = RecordWriter::new(event * said.topics.len() + values_len);
+        writer.head(said.tag, said.author, said.group, said.idempotency_key);
+        writer.topics(said.topics);
+        let mut event_ends = (0, Vec::new());
+        let (mut message, mut message_start) = (0..0, 0);
+        for (index, topic) in said.topics.iter().enumerate() {
+            writer.event(|json| {
+                let start = json.len();
+                said.write_event_head(index, topic, json);
+                if index == 0 {
+                    message_start = json.len() - start;
+                    message = json.len()..json.len();
+                    said.write_message(references, json);
+                    message.end = json.len();
+                    event_ends.0 = json.len();
+                } else {
+                    json.extend_from_within(message.clone());
+                    event_ends.1.push(json.len());
+                }
+            });
         }
-        let header = &message.header;
-        let mut heads = Vec::with_capacity(header.topics.len());
-        for (index, topic) in header.topics.iter().enumerate() {
-            let mut head = format!(
-                r#"{{"id":"{}","type":"{}","namespace":{namespace},"reference":"{}""#,
-                header.id.event(index),
-                EventType::MessageConfirmed,
-                header.id,
-            );
-            if let Some(cid) = header.cid {
-                head.push_str(&format!(r#","correlator":"{cid}""#));
-            }
-            head.push_str(&format!(r#","topic":{},"message":"#, to_string(topic)?));
-            heads.push(head);
+        for value in values {
+            writer.value(value.validator, Some(&value.json));
         }
-        Ok(Self {
-            id: header.id,
-            namespace: message.local_namespace.clone(),
-            correlator: header.cid,
-            tag: header.tag.clone(),
-            author: header.author.clone(),
-            group: header
-                .group
-                .map(|group| group.to_string())
-                .unwrap_or_default(),
-            idempotency_key: message.idempotency_key.clone(),
-            topics: header.topics.clone(),
-            heads,
-            message: json,
-            values,
-            origin: Origin::now(header.kind),
-        })
+        Self {
+            id: said.id,
+            correlator: said.cid,
+            writer,
+            event_ends,
+            message: message_start..message_start + message.len() - MESSAGE_END,
+            key: said.idempotency_key.map(Into::into),
+            origin,
+        }
+    }
+
+    /// The id of its message.
+    pub(crate) fn id(&self) -> MessageId {
+        self.id
     }
 
     /// About how many bytes it takes.
     pub(crate) fn size(&self) -> usize {
         const FIXED: usize = 256;
-        const TIMES: usize = 90;
-        let events: usize = self
-            .heads
-            .iter()
-            .zip(&self.topics)
-            .map(|(head, topic)| topic.len() + head.len() + self.message.len() + TIMES)
-            .sum();
-        let values: usize = self
-            .values
-            .iter()
-            .map(|value| value.json.as_ref().map_or(0, |json| json.len()) + 1)
-            .sum();
-        let key = self.idempotency_key.as_ref().map_or(0, String::len);
-        FIXED + self.tag.len() + self.author.len() + self.group.len() + key + events + values
+        FIXED + self.writer.bytes_len()
     }
 
-    /// How many events it will be.
-    pub(crate) fn events(&self) -> usize {
-        self.topics.len()
-    }
-
-    /// The record's content, committed at `created`.
-    pub(crate) fn seal(self, created: Timestamp) -> RecordContent {
-        let confirmed = format!(r#","confirmed":"{created}"}}"#);
-        let end = format!(r#","created":"{created}""#);
-        let mut writer = RecordWriter::new(self.size());
-        let key = self.idempotency_key.as_deref();
-        writer.head(&self.tag, &self.author, &self.group, key);
-        writer.topics(&self.topics);
-        for head in &self.heads {
-            writer.event(|json| {
-                for part in [head, &self.message, &confirmed, &end] {
-                    json.extend_from_slice(part.as_bytes());
+    /// The record's content, committed at some time in the log of a namespace.
+    pub(crate) fn seal(mut self, namespace: Namespace, commit: &CommitTime) -> RecordContent {
+        let CommitTime { time, text } = commit;
+        // Nine times of ten; else the last digit of the time is a zero, and left out.
+        let fits = text.len() == TIME_PLACE.len();
+        if fits {
+            let (first, others) = &self.event_ends;
+            let written = self.writer.written();
+            for event_end in [first].into_iter().chain(others) {
+                for end in [event_end - CONFIRMED_END, event_end - TIME_END] {
+                    written[end - TIME_PLACE.len()..end].copy_from_slice(text.as_bytes());
                 }
-            });
+            }
         }
-        for value in &self.values {
-            writer.value(value.validator, value.json.as_deref());
-        }
-        let start = self.heads.first().map_or(0, String::len);
-        let message = start..start + self.message.len() + confirmed.len();
         let kind = EventType::MessageConfirmed;
-        let mut content = writer.finish(self.id, self.namespace, kind, created, message);
+        let mut content = self
+            .writer
+            .finish(self.id, namespace, kind, *time, self.message);
         content.correlator = self.correlator;
+        if !fits {
+            write_shorter(&mut content, text);
+        }
         content
     }
 }
 
+/// Writes the time of commit where it is shorter than its places.
+fn write_shorter(content: &mut RecordContent, time: &str) {
+    content.edit(|parts| {
+        for RecordEvent { json, .. } in &mut parts.events {
+            let before = json.len() - CONFIRMED_END - TIME_PLACE.len();
+            let mut shorter = Vec::with_capacity(json.len());
+            shorter.extend_from_slice(&json[..before]);
+            shorter.extend_from_slice(time.as_bytes());
+            shorter.extend_from_slice(BETWEEN_TIMES);
+            shorter.extend_from_slice(time.as_bytes());
+            shorter.push(b'"');
+            *json = shorter.into();
+        }
+        parts.message.end = parts.message.end + time.len() - TIME_PLACE.len();
+    });
+}
+
+/// The JSON of a message that is stored, as it is shown to whoever does not wait for its confirmation.
+pub(super) fn as_ready(message: &[u8]) -> Option<Vec<u8>> {
+    const CONFIRMED: &[u8] = br#""state":"confirmed""#;
+    const READY: &[u8] = br#""state":"ready""#;
+    // A quotation mark within a text has a backslash before it, and the time at the end has none.
+    let state = memchr::memmem::find(message, CONFIRMED)?;
+    let end = memchr::memmem::rfind(message, br#","confirmed":""#)?;
+    let mut ready = Vec::with_capacity(message.len());
+    ready.extend_from_slice(&message[..state]);
+    ready.extend_from_slice(READY);
+    ready.extend_from_slice(message.get(state + CONFIRMED.len()..end)?);
+    ready.push(b'}');
+    Some(ready)
+}
+
 #[cfg(test)]
 mod tests {
-    use photinus_contract::data::Hash;
-    use photinus_contract::{MessageHeader, MessageId, MessageKind, Namespace};
+    use photinus_contract::data::{Hash, Validator};
+    use photinus_contract::message::MessageState;
+    use photinus_contract::{DataRef, Message, MessageKind};
+    use tokio::time::Instant;
 
+    use super::super::json::sha256;
     use super::*;
+
+    const ID: &str = "01900000-0000-7000-8000-000000000000";
+    const CID: &str = "01900000-0000-7000-8000-aaaaaaaaa000";
+
+    fn draft(topics: &[&str], references: &[DataRef], key: Option<&str>) -> Draft {
+        let said = Said {
+            id: ID.parse().unwrap(),
+            cid: Some(CID.parse().unwrap()),
+            kind: MessageKind::Broadcast,
+            txtype: "batch_pin",
+            author: "a \"state\":\"confirmed\" \u{2028}",
+            key: "",
+            created: "2026-01-02T03:04:05Z",
+            namespace: "default",
+            group: "",
+            topics,
+            tag: "t",
+            idempotency_key: key,
+        };
+        let mut list = References::new(references.len());
+        references.iter().for_each(|reference| list.add(reference));
+        list.end();
+        let values = [NewValue {
+            validator: Validator::None,
+            json: b"{}".as_slice().into(),
+        }];
+        Draft::new(
+            &said,
+            &list,
+            &values,
+            Origin::new(MessageKind::Broadcast, Instant::now()),
+        )
+    }
 
     #[test]
     fn a_sealed_draft_is_the_event_as_it_is_delivered() {
-        let id = MessageId::from_v7("01900000-0000-7000-8000-000000000000".parse().unwrap());
-        let namespace = Namespace::new("default");
-        let time = "2026-01-02T03:04:05Z".parse().unwrap();
-        let mut header =
-            MessageHeader::new(id, MessageKind::Broadcast, namespace, time, Hash([1; 32]));
-        header.topics = vec!["a".to_owned(), "b".to_owned()];
-        header.tag = "t".to_owned();
-        header.cid = Some("01900000-0000-7000-8000-aaaaaaaaa000".parse().unwrap());
-        let header_json = to_string(&header).unwrap();
-        let message = Message::new(header, Hash([2; 32]), vec![], Some("k\"".to_owned()));
-        let draft = Draft::new(&message, &header_json, vec![]).unwrap();
-        let content = draft.seal("2026-01-02T03:04:06.5Z".parse().unwrap());
-
-        for (index, topic) in ["a", "b"].into_iter().enumerate() {
-            let mut json = content.event_json(index).to_vec();
-            json.push(b'}');
-            let event: serde_json::Value = serde_json::from_slice(&json).unwrap();
-            assert_eq!(event["id"], id.event(index).to_string());
-            assert_eq!(event["topic"], topic);
-            assert_eq!(event["correlator"], "01900000-0000-7000-8000-aaaaaaaaa000");
-            assert_eq!(event["created"], "2026-01-02T03:04:06.5Z");
-            assert_eq!(event["message"]["confirmed"], "2026-01-02T03:04:06.5Z");
-            assert_eq!(event["message"]["state"], "confirmed");
-            assert_eq!(event["message"]["idempotencyKey"], "k\"");
+        let id: MessageId = ID.parse().unwrap();
+        let reference = DataRef {
+            id: id.value(0),
+            hash: Hash([7; 32]),
+        };
+        for time in ["2026-01-02T03:04:06.5Z", "2026-01-02T03:04:06.123456789Z"] {
+            let draft = draft(&["a", "b"], &[reference], Some("k\""));
+            let commit = CommitTime::new(time.parse().unwrap());
+            let content = draft.seal(Namespace::new("default"), &commit);
+            assert_eq!((content.created, content.events_len()), (commit.time(), 2));
+            assert_eq!((content.tag(), content.group()), ("t", ""));
+            assert_eq!(content.idempotency_key(), Some("k\""));
+            let value = content.values().next().unwrap();
+            assert_eq!(
+                (value.validator, value.json),
+                (Validator::None, Some(&b"{}"[..]))
+            );
+            for (index, topic) in ["a", "b"].into_iter().enumerate() {
+                assert_eq!(content.topic(index), topic);
+                let mut json = content.event_json(index).to_vec();
+                json.push(b'}');
+                let event: serde_json::Value = serde_json::from_slice(&json).unwrap();
+                assert_eq!(event["id"], id.event(index).to_string());
+                assert_eq!(event["reference"], ID);
+                assert_eq!(event["topic"], topic);
+                assert_eq!(event["correlator"], CID);
+                assert_eq!(event["created"], time);
+                assert_eq!(event["message"]["confirmed"], time);
+                assert_eq!(event["message"]["state"], "confirmed");
+                assert_eq!(event["message"]["idempotencyKey"], "k\"");
+            }
+            assert_eq!(content.data_refs(), [reference]);
         }
-        let shown: Message = serde_json::from_slice(content.message_json()).unwrap();
-        assert_eq!(shown.header.id, id);
-        assert_eq!(content.data_refs(), message.data);
+    }
+
+    #[test]
+    fn a_message_is_written_and_hashed_as_the_contract_says() {
+        let commit = CommitTime::new("2026-01-02T03:04:06.5Z".parse().unwrap());
+        let content = draft(&["a", "b"], &[], None).seal(Namespace::new("default"), &commit);
+        let message: Message = serde_json::from_slice(content.message_json()).unwrap();
+        assert_eq!(message.header.id.to_string(), ID);
+        assert_eq!(message.header.topics, ["a", "b"]);
+        let header = serde_json::to_string(&message.header).unwrap();
+        let start = format!(r#"{{"header":{header},"localNamespace""#);
+        let shown = std::str::from_utf8(content.message_json()).unwrap();
+        assert!(shown.starts_with(&start), "{shown}");
+        let hashed = header.replace('\u{2028}', "\\u2028");
+        assert_eq!(message.hash, sha256(hashed.as_bytes()));
+        assert_eq!(message.header.datahash, sha256(b"[]"));
+    }
+
+    #[test]
+    fn a_message_is_shown_as_it_was_before_it_was_confirmed() {
+        for key in [None, Some("\"confirmed\":\"")] {
+            let commit = CommitTime::new("2026-01-02T03:04:06.5Z".parse().unwrap());
+            let content = draft(&["a"], &[], key).seal(Namespace::new("default"), &commit);
+            let mut expected: Message = serde_json::from_slice(content.message_json()).unwrap();
+            expected.state = MessageState::Ready;
+            expected.confirmed = None;
+            let ready = as_ready(content.message_json()).unwrap();
+            assert_eq!(ready, serde_json::to_vec(&expected).unwrap());
+        }
     }
 }

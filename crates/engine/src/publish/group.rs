@@ -85,7 +85,7 @@ pub(super) fn defined(
         members,
     };
     let json = serde_json::to_string(&definition).map_err(super::internal)?;
-    let hash = sha256(escaped(&json).as_bytes());
+    let hash = sha256(&escaped(json.as_bytes()));
     let json = RawValue::from_string(json).map_err(super::internal)?;
     Ok(Group::new(namespace.clone(), hash, json, now))
 }

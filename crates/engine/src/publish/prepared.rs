@@ -6,8 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use photinus_contract::store::AppendError;
 use photinus_contract::transport::Published;
-use photinus_contract::{CodedError, Message, MessageId, Record, Timestamp};
+use photinus_contract::{CodedError, MessageId, Record, Timestamp};
 
+use super::draft::as_ready;
 use super::{Draft, unavailable};
 use crate::committer::Queued;
 use crate::metrics::Source;
@@ -17,8 +18,6 @@ use crate::namespaces::NamespaceState;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Receipt {
-    /// The message as the answer to an unconfirmed publish shows it.
-    pub message: Message,
     /// Its id, and the sequence of its last event.
     pub published: Published,
     /// When it was committed.
@@ -27,11 +26,18 @@ pub struct Receipt {
     pub record: Arc<Record>,
 }
 
-/// A message that was checked and has its id, and is published by [`Handle::commit`] or not at all. So whoever
-/// waits for what follows from it can wait before it is published.
+impl Receipt {
+    /// The JSON of the message as the answer to an unconfirmed publish shows it.
+    pub fn ready_json(&self) -> Vec<u8> {
+        let message = self.record.content.message_json();
+        as_ready(message).unwrap_or_else(|| message.to_vec())
+    }
+}
+
+/// A message that was checked and has its id, and is published by [`Handle::commit`](crate::Handle::commit) or not at
+/// all. So whoever waits for what follows from it can wait before it is published.
 pub struct Prepared {
     pub(crate) namespace: Arc<NamespaceState>,
-    pub(crate) message: Message,
     pub(crate) draft: Draft,
 }
 
@@ -44,37 +50,53 @@ impl Prepared {
 
     /// The id of the message.
     pub fn id(&self) -> MessageId {
-        self.message.header.id
+        self.draft.id()
     }
 }
 
-/// A message on its way into the log. Resolves when it is committed or refused, as
-/// [`Handle::commit`](crate::Handle::commit) does. Dropping it takes nothing back.
-#[must_use = "the message may be refused"]
+/// The messages of a [`Lot`](super::Lot) on their way into the log. Resolves when each is committed or refused, in
+/// their order. Dropping it takes nothing back.
+#[must_use = "messages may be refused"]
 pub struct Pending {
     queued: Queued,
-    key: Option<String>,
+    /// The keys of those that have one, with their places.
+    keys: Vec<(usize, Box<str>)>,
 }
 
 impl Pending {
-    pub(crate) fn new(queued: Queued, key: Option<String>) -> Self {
-        Self { queued, key }
+    pub(crate) fn new(queued: Queued, keys: Vec<(usize, Box<str>)>) -> Self {
+        Self { queued, keys }
+    }
+
+    /// The keys of drafts, for [`refused`].
+    pub(crate) fn keys(drafts: &mut [Draft]) -> Vec<(usize, Box<str>)> {
+        let drafts = drafts.iter_mut().enumerate();
+        drafts
+            .filter_map(|(place, draft)| Some((place, draft.key.take()?)))
+            .collect()
     }
 }
 
 impl Future for Pending {
-    type Output = Result<Published, CodedError>;
+    type Output = Vec<Result<Published, CodedError>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match ready!(Pin::new(&mut self.queued).poll(context)) {
-            Ok(record) => Ok(Published::new(record.content.id, record.last)),
-            Err(error) => Err(refused(error, self.key.take())),
-        })
+        let results = ready!(Pin::new(&mut self.queued).poll(context)).into_iter();
+        let key = |place| {
+            let found = self.keys.iter().find(|(of, _)| *of == place);
+            found.map(|(_, key)| &**key)
+        };
+        let results = results.enumerate();
+        Poll::Ready(
+            results
+                .map(|(place, result)| result.map_err(|error| refused(error, key(place))))
+                .collect(),
+        )
     }
 }
 
 /// What the publisher of a message with this key is told when it was not appended.
-pub(crate) fn refused(error: AppendError, key: Option<String>) -> CodedError {
+pub(crate) fn refused(error: AppendError, key: Option<&str>) -> CodedError {
     match error {
         AppendError::DuplicateKey { holder } => {
             let key = key.unwrap_or_default();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use photinus_contract::store::{StoreError, StoreErrorKind};
 use photinus_contract::transport::{ConnectionState, Scope};
 use photinus_contract::{HandOver, MessageKind, Outcome, Response, Wait};
-use photinus_engine::metrics::{FAMILIES, Family, Sink, Value};
+use photinus_engine::metrics::{FAMILIES, Family, Sink, Source, Value};
 use photinus_engine::{Engine, EngineConfig, Parts};
 use photinus_store_memory::MemoryStore;
 use serde_json::json;
@@ -189,11 +189,11 @@ async fn what_would_overtake_a_message_that_was_not_stored_is_refused_and_counte
     let mut pending = Vec::new();
     for chain in [Some(&chain), Some(&chain), None] {
         let kind = MessageKind::Broadcast;
-        let prepared = bench
-            .handle
-            .prepare("default", kind, false, Default::default());
-        let queued = bench.handle.enqueue(prepared.await.unwrap(), chain);
-        pending.push(queued.await.unwrap());
+        let mut lot = bench.handle.lot("default", Source::Bulk, 1).unwrap();
+        let message = Default::default();
+        let prepared = bench.handle.prepare_in(&mut lot, kind, false, &message);
+        prepared.await.unwrap();
+        pending.push(bench.handle.enqueue(lot, chain).await.unwrap());
         // Each in a group of its own.
         settle().await;
     }
@@ -203,7 +203,7 @@ async fn what_would_overtake_a_message_that_was_not_stored_is_refused_and_counte
     bench.store.release_all();
     let mut committed = Vec::new();
     for pending in pending {
-        committed.push(pending.await.is_ok());
+        committed.push(pending.await[0].is_ok());
     }
     // Who has no chain is not concerned.
     assert_eq!(committed, [false, false, true]);

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use photinus_contract::{MessageKind, Timestamp};
-use photinus_engine::{Clock, Engine, EngineConfig, Parts, SystemClock};
+use photinus_engine::metrics::Source;
+use photinus_engine::{Clock, Engine, EngineConfig, Parts, Pending, SystemClock};
 use photinus_store_memory::MemoryStore;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -248,37 +250,84 @@ async fn a_list_of_values_is_bounded_by_bytes() {
     assert_eq!(bench.handle.data("default", 0, 20).await.unwrap().len(), 20);
 }
 
+/// Lets everything that can happen happen.
+async fn settle() {
+    tokio::time::sleep(Duration::from_secs(2)).await;
+}
+
+/// Queues a lot of these messages.
+async fn enqueue(bench: &Bench, messages: &[Value]) -> Pending {
+    let count = messages.len();
+    let mut lot = bench.handle.lot("default", Source::Bulk, count).unwrap();
+    for message in messages {
+        let text = message.to_string();
+        let message = serde_json::from_str(&text).unwrap();
+        let kind = MessageKind::Broadcast;
+        let prepared = bench.handle.prepare_in(&mut lot, kind, false, &message);
+        prepared.await.unwrap();
+    }
+    assert_eq!(lot.len(), count);
+    bench.handle.enqueue(lot, None).await.unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn messages_are_in_the_log_in_the_order_in_which_they_were_queued() {
     let bench = Bench::new().await;
     let mut pending = Vec::new();
-    for number in 0..2_500 {
-        let message =
-            json!({"header": {"topics": ["a", "b"]}, "idempotencyKey": format!("k{number}")});
-        let message = serde_json::from_value(message).unwrap();
-        let prepared = bench
-            .handle
-            .prepare("default", MessageKind::Broadcast, false, message)
-            .await
-            .unwrap();
-        let id = prepared.id();
-        let queued = bench.handle.enqueue(prepared, None).await.unwrap();
+    let message = |number: i64| json!({"header": {"topics": ["a", "b"]}, "idempotencyKey": format!("k{number}")});
+    // Groups of a thousand messages end within a lot of these.
+    for lot in 0..360 {
+        let messages: Vec<_> = (0..7).map(|place| message(lot * 7 + place)).collect();
+        let queued = enqueue(&bench, &messages).await;
         // Whether or not anybody waits for it.
-        match number % 2 {
+        match lot % 2 {
             0 => drop(queued),
-            _ => pending.push((number, id, queued)),
+            _ => pending.push((lot, queued)),
         }
     }
-    for (number, id, pending) in pending {
-        let published = pending.await.unwrap();
-        assert_eq!((published.id, published.sequence.0), (id, 2 * number + 2));
+    let mut last = None;
+    for (lot, pending) in pending {
+        for (place, published) in pending.await.into_iter().enumerate() {
+            let published = published.unwrap();
+            let number = lot * 7 + place as i64;
+            assert_eq!(published.sequence.0, 2 * number + 2);
+            assert!(last < Some(published.id));
+            last = Some(published.id);
+        }
     }
-    let again = serde_json::from_value(json!({"idempotencyKey": "k0"})).unwrap();
-    let prepare = bench
-        .handle
-        .prepare("default", MessageKind::Broadcast, false, again);
-    let prepared = prepare.await.unwrap();
-    let again = bench.handle.enqueue(prepared, None).await.unwrap();
-    let error = again.await.unwrap_err();
+    let again = enqueue(&bench, &[json!({}), message(0), message(3_000)]).await;
+    let answers = again.await;
+    let error = answers[1].as_ref().unwrap_err();
     assert_eq!((error.code(), error.status()), ("FF10430", 409));
+    assert!(error.to_string().contains("'k0'"), "{error}");
+    assert!(answers[0].is_ok() && answers[2].is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_comes_alone_does_not_wait_behind_the_lots_that_have_queued() {
+    let bench = Bench::new().await;
+    bench.store.hold_writes();
+    let lot = vec![json!({}); 100];
+    let mut lots = Vec::new();
+    for _ in 0..60 {
+        lots.push(enqueue(&bench, &lot).await);
+    }
+    let handle = bench.handle.clone();
+    let alone = tokio::spawn(async move {
+        let kind = MessageKind::Broadcast;
+        handle.publish("default", kind, Default::default()).await
+    });
+    settle().await;
+    // One group is with the store, one is full; it is in the next.
+    for _ in 0..3 {
+        assert!(!alone.is_finished());
+        bench.store.release(bench.store.held_writes());
+        settle().await;
+    }
+    assert!(alone.is_finished());
+    bench.store.release_all();
+    alone.await.unwrap().unwrap();
+    for lot in lots {
+        assert!(lot.await.iter().all(Result::is_ok));
+    }
 }
