@@ -60,6 +60,8 @@ struct Shard {
     runnable: VecDeque<SubscriptionId>,
     /// What those wait for that have read all there is.
     passes: BTreeMap<Namespace, Pass>,
+    /// One of them may go on.
+    pass_due: bool,
     /// Whom an event matches; empty but while it is looked at.
     found: Vec<SubscriptionId>,
     /// Those that wait for a page, by where it goes on.
@@ -82,6 +84,7 @@ impl Shard {
             stored: BTreeSet::new(),
             runnable: VecDeque::new(),
             passes: BTreeMap::new(),
+            pass_due: false,
             found: Vec::new(),
             waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -147,7 +150,7 @@ impl Shard {
 
     /// Whether something can go on at once.
     fn is_busy(&self) -> bool {
-        !self.runnable.is_empty() || self.is_pass_due()
+        !self.runnable.is_empty() || self.pass_due
     }
 
     /// The time, which stands still while a few things are done for one dispatcher, or for one event.

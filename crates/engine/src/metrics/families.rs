@@ -72,9 +72,9 @@ families! {
     FEEDS = counter("photinus_feeds_total", &["source"],
         "Looks into the log for a subscription, by what answered them: tail (it keeps up) or pages (it catches up).");
     MATCHER_EVENTS = counter("photinus_matcher_events_total", &[],
-        "Events that were held against the filter of a subscription.");
+        "Events that were held against filters: once for all subscriptions of a shard that keep up, and once for each that catches up.");
     MATCHER_MATCHES = counter("photinus_matcher_matches_total", &[],
-        "Those that matched.");
+        "Times that one matched a subscription.");
     PAGES_READ = counter("photinus_pages_read_total", &[],
         "Pages of the log that were read from the store for subscriptions that catch up.");
     PAGES_SHARED = counter("photinus_pages_shared_total", &[],

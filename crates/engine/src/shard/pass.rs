@@ -117,6 +117,7 @@ impl Shard {
             return;
         }
         running.live = true;
+        self.pass_due |= pass.is_due;
         if running.place.is_none() {
             running.place = Some(pass.matcher.insert(id, &spec.filter));
         }
@@ -168,6 +169,7 @@ impl Shard {
     pub(super) fn tails_moved(&mut self) {
         for pass in self.passes.values_mut() {
             pass.is_due = true;
+            self.pass_due = true;
         }
     }
 
@@ -179,6 +181,7 @@ impl Shard {
         {
             pass.is_waiting = false;
             pass.is_due = true;
+            self.pass_due = true;
         }
     }
 
@@ -189,15 +192,9 @@ impl Shard {
         }
     }
 
-    /// Whether a pass can go on.
-    pub(super) fn is_pass_due(&self) -> bool {
-        let mut passes = self.passes.values();
-        passes.any(|pass| pass.is_due && !pass.is_waiting && !pass.matcher.is_empty())
-    }
-
     /// Lets all passes go on that can.
     pub(super) fn advance_passes(&mut self) {
-        if !self.is_pass_due() {
+        if !std::mem::take(&mut self.pass_due) {
             return;
         }
         // They stand apart meanwhile: what they do touches the rest of the shard.
@@ -207,6 +204,7 @@ impl Shard {
                 pass.is_due = false;
                 self.advance(pass);
                 self.flush_passed(pass);
+                self.pass_due |= pass.is_due;
             }
         }
         self.passes = passes;
