@@ -1,0 +1,235 @@
+//! Which pages are read, and which are kept?
+
+use std::sync::Arc;
+
+use photinus_contract::record::{RecordContent, RecordEvent};
+use photinus_contract::{EventType, MessageId, Record, Timestamp};
+
+use super::*;
+
+/// Every record is one event of so many bytes.
+const BYTES: usize = 10;
+
+struct World {
+    kept: Kept<u8>,
+    namespace: Namespace,
+    head: i64,
+}
+
+impl World {
+    /// A log up to `head`; pages of up to 256 records, and so many records of all pages are kept.
+    fn new(head: i64, records_max: usize) -> Self {
+        let limit = ReadLimit {
+            records: 256,
+            bytes: 256 * BYTES,
+        };
+        Self {
+            kept: Kept::new(limit, records_max * BYTES),
+            namespace: Namespace::new("ns"),
+            head,
+        }
+    }
+
+    fn find(&mut self, after: i64, who: u8) -> Found {
+        let (after, head) = (Sequence(after), Sequence(self.head));
+        self.kept.find(&self.namespace, after, head, &who)
+    }
+
+    /// Where the page begins and ends, and what is read ahead.
+    fn page(&mut self, after: i64) -> (i64, i64, Option<(i64, usize)>) {
+        match self.find(after, 0) {
+            Found::Page { piece, ahead } => (
+                piece.after.0,
+                piece.through.0,
+                ahead.map(|read| (read.after.0, read.limit.records)),
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How many records are read because the page is missing.
+    fn missing(&mut self, after: i64) -> usize {
+        match self.find(after, 0) {
+            Found::Missing(read) => {
+                assert_eq!(read.after, Sequence(after));
+                read.limit.records
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn loaded(&mut self, after: i64, records: usize) -> Vec<(u8, i64)> {
+        let through = (after + records as i64).min(self.head);
+        let piece = Piece {
+            after: Sequence(after),
+            records: (after + 1..=through).map(record).collect(),
+            through: Sequence(through),
+        };
+        let bytes = piece.records.len() * BYTES;
+        let waiting = self.kept.loaded(&self.namespace, piece, bytes);
+        waiting.into_iter().map(|(who, at)| (who, at.0)).collect()
+    }
+
+    /// Follows the log from a place to its head. Says how many records were read for it.
+    fn follow(&mut self, mut after: i64) -> usize {
+        let mut records = 0;
+        while after < self.head {
+            match self.find(after, 0) {
+                Found::Page { piece, ahead } => {
+                    after = piece.through.0;
+                    if let Some(Read { after, limit }) = ahead {
+                        self.loaded(after.0, limit.records);
+                        records += limit.records;
+                    }
+                }
+                Found::Missing(read) => {
+                    self.loaded(after, read.limit.records);
+                    records += read.limit.records;
+                }
+                Found::OnItsWay => panic!("every read ends at once"),
+            }
+        }
+        records
+    }
+}
+
+fn record(last: i64) -> Arc<Record> {
+    let event = RecordEvent {
+        topic: "t".into(),
+        json: "{".into(),
+    };
+    let content = RecordContent::new(
+        MessageId::from_v7(uuid::Uuid::from_u128(last as u128)),
+        Namespace::new("ns"),
+        EventType::MessageConfirmed,
+        Timestamp::from_nanos(0),
+        vec![event],
+        0..0,
+    );
+    Arc::new(Record::new(Sequence(last), content))
+}
+
+#[test]
+fn pages_grow_from_one_to_the_next_and_the_next_is_read_ahead_once() {
+    let mut world = World::new(10_000, 10_000);
+    assert_eq!(world.missing(0), 64);
+    assert_eq!(world.loaded(0, 64), [(0, 0)]);
+    assert_eq!(world.page(0), (0, 64, Some((64, 128))));
+    assert_eq!(world.page(10), (0, 64, None), "once");
+    assert!(matches!(world.find(64, 1), Found::OnItsWay));
+    assert!(
+        matches!(world.find(70, 1), Found::OnItsWay),
+        "it will be in it"
+    );
+    assert_eq!(world.loaded(64, 128), [(1, 64), (1, 70)]);
+    assert_eq!(world.page(64), (64, 192, Some((192, 256))));
+    world.loaded(192, 256);
+    assert_eq!(world.page(192), (192, 448, Some((448, 256))), "at most");
+}
+
+#[test]
+fn nothing_is_read_ahead_at_the_head_or_without_room() {
+    let mut world = World::new(64, 10_000);
+    world.missing(0);
+    world.loaded(0, 64);
+    assert_eq!(world.page(0), (0, 64, None));
+    // A quarter of this is less than a page.
+    let mut world = World::new(10_000, 1_000);
+    world.missing(0);
+    world.loaded(0, 64);
+    assert_eq!(world.page(0), (0, 64, None));
+    // There is room for two that nobody has begun with.
+    let mut world = World::new(10_000, 2_048);
+    for place in [0, 1_000, 2_000] {
+        world.missing(place);
+        world.loaded(place, 64);
+    }
+    assert_eq!(world.page(0), (0, 64, None), "two others wait");
+    assert_eq!(world.page(1_000), (1_000, 1_064, Some((1_064, 128))));
+}
+
+#[test]
+fn a_page_ends_where_another_begins() {
+    let mut world = World::new(10_000, 10_000);
+    world.missing(50);
+    world.loaded(50, 64);
+    assert_eq!(world.missing(0), 50);
+    world.loaded(0, 50);
+    assert_eq!(world.page(0), (0, 50, None), "the next is there");
+    assert_eq!(world.page(50).1, 114);
+}
+
+#[test]
+fn who_waited_for_a_page_that_failed_asks_again() {
+    let mut world = World::new(100, 10_000);
+    world.missing(0);
+    world.find(0, 7);
+    let waiting = world.kept.failed(&world.namespace, Sequence(0));
+    assert_eq!(waiting, [(0, Sequence(0)), (7, Sequence(0))]);
+    assert_eq!(world.missing(0), 64);
+}
+
+#[test]
+fn the_oldest_leave_first_and_all_is_bounded() {
+    let mut world = World::new(100_000, 2_048);
+    assert!(world.follow(0) < 101_000, "each is read once");
+    assert!(world.kept.bytes() <= 2_048 * BYTES);
+    assert!(matches!(world.find(0, 0), Found::Missing(_)));
+}
+
+/// Subscriptions that go through the log one behind the other read it once, as long as the pages between them
+/// are kept.
+#[test]
+fn followers_share_what_the_first_has_read() {
+    let mut world = World::new(20_000, 8_192);
+    let mut places: Vec<i64> = (0..100).map(|number| number * 40).collect();
+    let mut records = 0;
+    let mut turn = 0;
+    while places.iter().any(|place| *place < world.head) {
+        turn += 1;
+        for (number, place) in places.iter_mut().enumerate() {
+            // Each takes what fits its window, and some are a little faster than others now and then.
+            if *place >= world.head || (turn + number) % 7 == 0 {
+                continue;
+            }
+            loop {
+                match world.find(*place, 0) {
+                    Found::Page { piece, ahead } => {
+                        *place = piece.through.0.min(*place + 50);
+                        if let Some(Read { after, limit }) = ahead {
+                            world.loaded(after.0, limit.records);
+                            records += limit.records;
+                        }
+                        break;
+                    }
+                    Found::Missing(Read { after, limit }) => {
+                        world.loaded(after.0, limit.records);
+                        records += limit.records;
+                    }
+                    Found::OnItsWay => panic!("every read ends at once"),
+                }
+            }
+        }
+    }
+    assert!(records < 21_000, "{records} of 20000 records were read");
+}
+
+/// Where subscriptions are so far apart that large pages for all of them do not fit, they get small ones, and not
+/// a large one anew for each step.
+#[test]
+fn far_apart_pages_stay_small() {
+    let mut world = World::new(100_000, 8_192);
+    let mut places: Vec<i64> = (0..100).map(|number| number * 1_000).collect();
+    let (mut records, steps) = (0, 500);
+    for _ in 0..steps {
+        for place in &mut places {
+            if let Found::Missing(Read { after, limit }) = world.find(*place, 0) {
+                world.loaded(after.0, limit.records);
+                records += limit.records;
+            }
+            *place += 1;
+        }
+    }
+    let needed = places.len() * steps;
+    assert!(records < 2 * needed, "{records} were read, {needed} needed");
+}
