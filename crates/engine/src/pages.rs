@@ -74,10 +74,10 @@ impl Pages {
     ) -> Option<Piece> {
         let found = self.inner.kept().find(namespace, after, head, shard);
         match found {
-            Found::Page { piece, ahead } => {
+            Found::Page { piece, next } => {
                 self.inner.counts.shared.one();
-                if let Some(ahead) = ahead {
-                    self.read(namespace, ahead, head);
+                if let Some(next) = next {
+                    self.read(namespace, next, head);
                 }
                 Some(piece)
             }

@@ -14,7 +14,7 @@ use crate::tail::Piece;
 /// Records of the first page at a place.
 const FIRST_RECORDS: usize = 64;
 /// The part of all bytes that pages with which nobody has begun yet may take.
-const AHEAD_PART: usize = 4;
+const EARLY_PART: usize = 4;
 
 /// The pages of all namespaces. `W` is who waits for one.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Kept<W> {
 /// A page, by what it begins after.
 #[derive(Debug)]
 struct Slot<W> {
-    /// Somebody has begun with it. Until then it is only read ahead.
+    /// Somebody has begun with it. Until then it is only read early.
     begun: bool,
     /// When it was used last.
     used: u64,
@@ -59,8 +59,8 @@ pub(super) struct Read {
 /// What came of looking for a page.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// This is it; `ahead` is to be read meanwhile.
-    Page { piece: Piece, ahead: Option<Read> },
+    /// This is it; `next` is the one that follows, if it is to be read early.
+    Page { piece: Piece, next: Option<Read> },
     /// It is being read.
     OnItsWay,
     /// It has to be read.
@@ -101,9 +101,9 @@ impl<W: Clone + PartialEq> Kept<W> {
                     let piece = piece.clone();
                     let is_first = !std::mem::replace(&mut slot.begun, true);
                     let goes_on = is_first && piece.through < head;
-                    let ahead = goes_on.then(|| self.ahead(namespace, piece.through));
-                    let ahead = ahead.flatten();
-                    return Found::Page { piece, ahead };
+                    let next = goes_on.then(|| self.read_early(namespace, piece.through));
+                    let next = next.flatten();
+                    return Found::Page { piece, next };
                 }
                 State::Loading { through, waiting } if *start == after || *through > after => {
                     if !waiting
@@ -146,12 +146,12 @@ impl<W: Clone + PartialEq> Kept<W> {
         self.taken_out(slot)
     }
 
-    /// The page that begins after `after`, if it is to be read ahead: it is not there, and there is room for it.
-    fn ahead(&mut self, namespace: &Namespace, after: Sequence) -> Option<Read> {
+    /// The page that begins after `after`, if it is to be read early: it is not there, and there is room for it.
+    fn read_early(&mut self, namespace: &Namespace, after: Sequence) -> Option<Read> {
         let is_there = self.logs.get(namespace)?.contains_key(&after);
         let slots = self.logs.values().flat_map(BTreeMap::values);
         let not_begun = slots.filter(|slot| !slot.begun).count();
-        let fits = (not_begun + 1).saturating_mul(self.limit.bytes) <= self.bytes_max / AHEAD_PART;
+        let fits = (not_begun + 1).saturating_mul(self.limit.bytes) <= self.bytes_max / EARLY_PART;
         (!is_there && fits).then(|| self.load(namespace, after, Vec::new()))
     }
 

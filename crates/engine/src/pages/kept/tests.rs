@@ -35,13 +35,13 @@ impl World {
         self.kept.find(&self.namespace, after, head, &who)
     }
 
-    /// Where the page begins and ends, and what is read ahead.
+    /// Where the page begins and ends, and what is read early.
     fn page(&mut self, after: i64) -> (i64, i64, Option<(i64, usize)>) {
         match self.find(after, 0) {
-            Found::Page { piece, ahead } => (
+            Found::Page { piece, next } => (
                 piece.after.0,
                 piece.through.0,
-                ahead.map(|read| (read.after.0, read.limit.records)),
+                next.map(|read| (read.after.0, read.limit.records)),
             ),
             other => panic!("{other:?}"),
         }
@@ -75,9 +75,9 @@ impl World {
         let mut records = 0;
         while after < self.head {
             match self.find(after, 0) {
-                Found::Page { piece, ahead } => {
+                Found::Page { piece, next } => {
                     after = piece.through.0;
-                    if let Some(Read { after, limit }) = ahead {
+                    if let Some(Read { after, limit }) = next {
                         self.loaded(after.0, limit.records);
                         records += limit.records;
                     }
@@ -110,7 +110,7 @@ fn record(last: i64) -> Arc<Record> {
 }
 
 #[test]
-fn pages_grow_from_one_to_the_next_and_the_next_is_read_ahead_once() {
+fn pages_grow_from_one_to_the_next_and_the_next_is_read_early_once() {
     let mut world = World::new(10_000, 10_000);
     assert_eq!(world.missing(0), 64);
     assert_eq!(world.loaded(0, 64), [(0, 0)]);
@@ -128,7 +128,7 @@ fn pages_grow_from_one_to_the_next_and_the_next_is_read_ahead_once() {
 }
 
 #[test]
-fn nothing_is_read_ahead_at_the_head_or_without_room() {
+fn nothing_is_read_early_at_the_head_or_without_room() {
     let mut world = World::new(64, 10_000);
     world.missing(0);
     world.loaded(0, 64);
@@ -194,9 +194,9 @@ fn followers_share_what_the_first_has_read() {
             }
             loop {
                 match world.find(*place, 0) {
-                    Found::Page { piece, ahead } => {
+                    Found::Page { piece, next } => {
                         *place = piece.through.0.min(*place + 50);
-                        if let Some(Read { after, limit }) = ahead {
+                        if let Some(Read { after, limit }) = next {
                             world.loaded(after.0, limit.records);
                             records += limit.records;
                         }
