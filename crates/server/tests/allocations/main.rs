@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 /// Most allocations for a message that is published in bulk, from its bytes to its answer.
-const PUBLISHED_MAX: f64 = 57.0;
+const PUBLISHED_MAX: f64 = 11.0;
 /// Most for an event that is delivered over a WebSocket and acknowledged, if it is among the newest.
 const DELIVERED_MAX: f64 = 1.2;
 /// The same if it has to be read from the store.
