@@ -313,7 +313,7 @@ async fn a_message_that_comes_alone_does_not_wait_behind_the_lots_that_have_queu
         lots.push(enqueue(&bench, &lot).await);
     }
     let handle = bench.handle.clone();
-    let alone = tokio::spawn(async move {
+    let alone = tokio_util::task::TaskTracker::new().spawn(async move {
         let kind = MessageKind::Broadcast;
         handle.publish("default", kind, Default::default()).await
     });
