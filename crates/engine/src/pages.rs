@@ -117,7 +117,7 @@ impl Pages {
                     tokio::time::sleep(RETRY_DELAY).await;
                     pages.inner.counts.failed.one();
                     let waiting = pages.inner.kept().failed(&namespace, after);
-                    wake(waiting, &namespace);
+                    wake(waiting, &namespace, None);
                 }
             }
         });
@@ -135,8 +135,8 @@ impl Pages {
         self.inner.counts.read_bytes.add(bytes as u64);
         let records = piece.records.len() as u64;
         self.inner.counts.read_records.add(records);
-        let waiting = self.inner.kept().loaded(namespace, piece, bytes);
-        wake(waiting, namespace);
+        let waiting = self.inner.kept().loaded(namespace, piece.clone(), bytes);
+        wake(waiting, namespace, Some(&piece));
     }
 }
 
@@ -146,9 +146,15 @@ impl Inner {
     }
 }
 
-fn wake(waiting: Vec<(ShardHandle, Sequence)>, namespace: &Namespace) {
+/// Each gets the page itself: the next one that is read may put it out.
+fn wake(waiting: Vec<(ShardHandle, Sequence)>, namespace: &Namespace, piece: Option<&Piece>) {
     for (shard, after) in waiting {
         let namespace = namespace.clone();
-        shard.post(Mail::Page { namespace, after });
+        let piece = piece.cloned();
+        shard.post(Mail::Page {
+            namespace,
+            after,
+            piece,
+        });
     }
 }

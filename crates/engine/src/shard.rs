@@ -174,10 +174,19 @@ impl Shard {
                 connection,
                 closed,
             } => self.detach(subscription, &connection, closed),
-            Mail::Page { namespace, after } => {
-                self.page_came(&namespace, after);
+            Mail::Page {
+                namespace,
+                after,
+                piece,
+            } => {
+                self.page_came(&namespace, after, piece.as_ref());
                 let waiting = self.waiting.remove(&(namespace, after));
-                waiting.into_iter().flatten().for_each(|id| self.wake(id));
+                for id in waiting.into_iter().flatten() {
+                    if let Some(running) = self.running(id) {
+                        running.page = piece.clone().map(Box::new);
+                    }
+                    self.wake(id);
+                }
             }
             Mail::State {
                 subscription,

@@ -42,6 +42,11 @@ impl Piece {
         let start = self.records.partition_point(|record| record.last <= after);
         &self.records[start..]
     }
+
+    /// Whether what comes after `after` is in it.
+    pub(crate) fn goes_on(&self, after: Sequence) -> bool {
+        self.after <= after && after < self.through
+    }
 }
 
 /// What a look at the tail finds.

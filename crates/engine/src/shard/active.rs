@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::feed::Payload;
 use super::observe::Handed;
 use super::{Mail, Origin, Shard, Spec};
+use crate::tail::Piece;
 
 /// How long a failed claim waits before it is tried again.
 const CLAIM_RETRY_DELAY: std::time::Duration = std::time::Duration::from_millis(250);
@@ -45,6 +46,9 @@ pub(super) struct Running {
     pub(super) queued: bool,
     /// Values of its next events are being loaded.
     pub(super) loading: bool,
+    /// The page that it has waited for. It need not be among the kept ones any more: where those do not all fit, each
+    /// would otherwise put out the others before they are looked at, for ever.
+    pub(super) page: Option<Box<Piece>>,
     /// It has read everything, and the pass over the log finds what is next for it.
     pub(super) live: bool,
     /// Where it stands in the matcher of the pass. One that is not live any more stands there until it is found.
@@ -225,6 +229,7 @@ impl Shard {
             generation: record.generation,
             queued: false,
             loading: false,
+            page: None,
             live: false,
             place: None,
             timer: None,

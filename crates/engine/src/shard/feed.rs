@@ -117,6 +117,7 @@ impl Shard {
         if running.loading {
             return Meal::Loading;
         }
+        let page = running.page.take();
         let (read_to, room) = (running.dispatcher.read_to(), running.dispatcher.room());
         let namespace = spec.namespace.clone();
         if self.is_passed(&namespace.info.name, read_to) {
@@ -125,9 +126,12 @@ impl Shard {
         let Some(room) = room else {
             return Meal::Full;
         };
-        let piece = match self.piece(&namespace, room.after) {
-            Ok(piece) => piece,
-            Err(meal) => return meal,
+        let piece = match page.filter(|page| page.goes_on(room.after)) {
+            Some(page) => *page,
+            None => match self.piece(&namespace, room.after) {
+                Ok(piece) => piece,
+                Err(meal) => return meal,
+            },
         };
         let Some(active) = self.active.get_mut(&id) else {
             return Meal::Full;
@@ -164,8 +168,7 @@ impl Shard {
     ) -> Result<Piece, Meal> {
         let name = &namespace.info.name;
         if let Some(piece) = self.pieces.get(name)
-            && piece.after <= after
-            && after < piece.through
+            && piece.goes_on(after)
         {
             self.core.metrics.fed_by_tail.one();
             return Ok(piece.clone());

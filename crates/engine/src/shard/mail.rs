@@ -14,6 +14,7 @@ use super::save::Saved;
 use crate::filters::CountedFilter;
 use crate::metrics::SubscriptionMetrics;
 use crate::namespaces::NamespaceState;
+use crate::tail::Piece;
 use crate::transports::RunningTransport;
 
 /// What a shard is told.
@@ -47,10 +48,11 @@ pub(crate) enum Mail {
         start: u64,
         claim: Result<Option<OffsetRecord>, StoreError>,
     },
-    /// The page that goes on here is there, or has to be asked for again.
+    /// The page that goes on here was read. Without one it has to be asked for again.
     Page {
         namespace: Namespace,
         after: Sequence,
+        piece: Option<Piece>,
     },
     /// The values of events were loaded.
     Loaded {

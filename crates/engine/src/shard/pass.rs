@@ -43,6 +43,8 @@ pub(super) struct Pass {
     is_due: bool,
     /// What comes next is being read.
     is_waiting: bool,
+    /// The page that it has waited for.
+    page: Option<Piece>,
     /// Where it was when the positions of all live ones were last to be written.
     flushed_to: Sequence,
 }
@@ -62,6 +64,7 @@ impl Pass {
             shown: Arc::new(AtomicI64::new(to.0)),
             is_due: false,
             is_waiting: false,
+            page: None,
             flushed_to: to,
         }
     }
@@ -173,14 +176,20 @@ impl Shard {
         }
     }
 
-    /// The page that goes on here is there, or has to be asked for again.
-    pub(super) fn page_came(&mut self, namespace: &Namespace, after: Sequence) {
+    /// The page that goes on here was read. Without one it has to be asked for again.
+    pub(super) fn page_came(
+        &mut self,
+        namespace: &Namespace,
+        after: Sequence,
+        piece: Option<&Piece>,
+    ) {
         if let Some(pass) = self.passes.get_mut(namespace)
             && pass.is_waiting
             && pass.to == after
         {
             pass.is_waiting = false;
             pass.is_due = true;
+            pass.page = piece.cloned();
             self.pass_due = true;
         }
     }
@@ -213,7 +222,9 @@ impl Shard {
     fn advance(&mut self, pass: &mut Pass) {
         let mut looked_at = 0;
         while !pass.matcher.is_empty() {
-            match self.piece(&pass.namespace, pass.to) {
+            let page = pass.page.take().filter(|page| page.goes_on(pass.to));
+            let piece = page.map_or_else(|| self.piece(&pass.namespace, pass.to), Ok);
+            match piece {
                 Ok(piece) => looked_at += self.pass_piece(pass, &piece),
                 Err(Meal::Waiting(..)) => {
                     pass.is_waiting = true;
