@@ -113,7 +113,8 @@ impl Shard {
             return;
         };
         if pass.matcher.is_empty() {
-            pass.begin_at(read_to);
+            // Not behind the head, where one begins that waits for a sequence to come: others have not read so far.
+            pass.begin_at(read_to.min(pass.namespace.tail.head()));
         }
         if pass.to > read_to {
             // It would miss what is between. While the engine stops, nothing more is read for it.

@@ -183,6 +183,29 @@ async fn the_pass_reads_what_the_tail_has_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_begins_behind_the_head_does_not_keep_others_from_being_live() {
+    let bench = on(json!({"shards": 1})).await;
+    let ahead = json!({"firstEvent": "5"});
+    let ahead = bench.subscribe("ahead", ahead).await.id;
+    let app = bench.subscribe("app", json!({})).await.id;
+    bench.connect("a", "ahead");
+    settle().await;
+    bench.connect("b", "app");
+    settle().await;
+    let names = ["pages_read_total{}", "shard_turns_total{}"];
+    let before = figures(&bench, names).await;
+    settle().await;
+    let after = figures(&bench, names).await;
+    assert_eq!(after, before, "both wait");
+    bench.publish(["1", "2", "3", "4", "5", "6"]).await;
+    let mut got = bench.drain(7).await;
+    got.sort_unstable();
+    assert_eq!(got, ["1", "2", "3", "4", "5", "6", "6"]);
+    settle().await;
+    assert_eq!((bench.offset(ahead).await, bench.offset(app).await), (6, 6));
+}
+
+#[tokio::test(start_paused = true)]
 async fn subscriptions_that_start_and_end_while_events_flow_miss_nothing() {
     let bench = on(json!({"shards": 2})).await;
     let mut sent = 0;
