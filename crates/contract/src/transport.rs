@@ -94,6 +94,9 @@ pub trait Transport: Send + Sync + 'static {
     /// It takes the deliveries out in order. [`HandOver::Ok`] says that it has taken all; anything else is about the
     /// last one that it took out (the first, if none): those before it are taken, and those after it were not handed
     /// over. They come again, in order, when it can go on.
+    ///
+    /// The engine hands over a single event by this, too: who writes it needs [`deliver`](Self::deliver) only as a run of
+    /// one, for others that call it.
     fn deliver_run(&self, run: &mut Run) -> HandOver {
         while let Some(delivery) = run.next_delivery() {
             match self.deliver(delivery) {

@@ -129,15 +129,24 @@ impl Pages {
     }
 
     fn loaded(&self, namespace: &Namespace, piece: Piece) {
-        let bytes = piece.records.iter().map(|record| record.content.size());
-        let bytes = 64 + bytes.sum::<usize>();
         self.inner.counts.read.one();
-        self.inner.counts.read_bytes.add(bytes as u64);
+        self.inner.counts.read_bytes.add(bytes(&piece) as u64);
         let records = piece.records.len() as u64;
         self.inner.counts.read_records.add(records);
-        let waiting = self.inner.kept().loaded(namespace, piece.clone(), bytes);
+        let mut kept = self.inner.kept();
+        let mut cut = piece.clone();
+        kept.cut(namespace, &mut cut);
+        let bytes = bytes(&cut);
+        let waiting = kept.loaded(namespace, cut, bytes);
+        drop(kept);
         wake(waiting, namespace, Some(&piece));
     }
+}
+
+/// How much memory a page takes.
+fn bytes(piece: &Piece) -> usize {
+    let records = piece.records.iter().map(|record| record.content.size());
+    64 + records.sum::<usize>()
 }
 
 impl Inner {

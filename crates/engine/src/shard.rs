@@ -7,6 +7,7 @@ mod active;
 mod actives;
 mod answers;
 mod feed;
+mod hand_over;
 mod mail;
 mod mailbox;
 mod observe;

@@ -96,6 +96,9 @@ impl RecordWriter {
     }
 
     /// Writes the next event: one line of compact JSON, up to its splice point. There is one for each topic.
+    ///
+    /// # Panics
+    /// If there were as many as topics already, or the record is larger than 4 GiB.
     pub fn event(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if self.events_written > 0 {
             self.bytes.push(b'\n');
@@ -137,6 +140,9 @@ impl RecordWriter {
     }
 
     /// The record. `message` is where the message's JSON stands within the JSON of the first event.
+    ///
+    /// # Panics
+    /// If there are fewer events than topics, or the record is larger than 4 GiB.
     pub fn finish(
         self,
         id: MessageId,

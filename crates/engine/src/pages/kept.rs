@@ -120,6 +120,22 @@ impl<W: Clone + PartialEq> Kept<W> {
         Found::Missing(self.load(namespace, after, vec![(who.clone(), after)]))
     }
 
+    /// Cuts off a page what the next one has: a record takes several sequences if it has several events, and what is to
+    /// be read is told in records.
+    pub(super) fn cut(&self, namespace: &Namespace, piece: &mut Piece) {
+        let log = self.logs.get(namespace);
+        let next = log.and_then(|log| log.range(piece.after.next()..).next());
+        if let Some((next, _)) = next
+            && *next < piece.through
+        {
+            piece.through = *next;
+            let kept = piece
+                .records
+                .partition_point(|record| record.first() <= *next);
+            piece.records = piece.records[..kept].into();
+        }
+    }
+
     /// A page was read. Says who waits for it.
     pub(super) fn loaded(
         &mut self,

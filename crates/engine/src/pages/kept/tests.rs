@@ -160,6 +160,21 @@ fn a_page_ends_where_another_begins() {
 }
 
 #[test]
+fn a_page_whose_records_take_several_sequences_ends_there_too() {
+    let mut world = World::new(10_000, 10_000);
+    world.missing(50);
+    world.loaded(50, 64);
+    assert_eq!(world.missing(0), 50, "they can reach up to 100");
+    let mut piece = Piece {
+        after: Sequence(0),
+        records: (1..=50).map(|number| record(2 * number)).collect(),
+        through: Sequence(100),
+    };
+    world.kept.cut(&world.namespace, &mut piece);
+    assert_eq!((piece.through, piece.records.len()), (Sequence(50), 25));
+}
+
+#[test]
 fn who_waited_for_a_page_that_failed_asks_again() {
     let mut world = World::new(100, 10_000);
     world.missing(0);
