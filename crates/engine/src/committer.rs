@@ -268,11 +268,19 @@ impl Task {
 
     /// Gives what is sealed to the store, but for what would overtake a message on which the store has failed.
     fn give(&mut self) -> Option<Committing> {
-        let sealed = self.group.records();
-        self.group.refuse_overtaking(&self.watch.metrics);
-        self.waiting.fetch_sub(sealed, Ordering::Relaxed);
-        let (given, records) = self.group.give()?;
-        Some((given, self.store.append(records)))
+        loop {
+            let sealed = self.group.records();
+            self.group.refuse_overtaking(&self.watch.metrics);
+            self.waiting.fetch_sub(sealed, Ordering::Relaxed);
+            if let Some((given, records)) = self.group.give() {
+                return Some((given, self.store.append(records)));
+            }
+            if sealed == 0 {
+                return None;
+            }
+            // All of it was refused: nothing will be answered that makes room for what it held back.
+            self.lanes.fill(&mut self.group);
+        }
     }
 }
 

@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use photinus_contract::{CodedError, Namespace};
 use photinus_engine::metrics::Source;
@@ -339,14 +338,7 @@ impl Upload {
             let mut published = match taken.pending {
                 Err(error) => Err(error),
                 Ok(None) => Ok(Vec::new().into_iter()),
-                Ok(Some(mut pending)) => Ok(match (&mut pending).now_or_never() {
-                    Some(published) => published.into_iter(),
-                    None => {
-                        // All there is for now: one wake for many answers.
-                        self.answers.wake();
-                        pending.await.into_iter()
-                    }
-                }),
+                Ok(Some(pending)) => Ok(pending.await.into_iter()),
             };
             let answers = taken.lines.into_iter().map(|line| {
                 line.and_then(|()| match &mut published {
@@ -359,8 +351,9 @@ impl Upload {
             let answers = taken.numbers.into_iter().zip(answers);
             self.answers
                 .push(answers.inspect(|(number, answer)| note(progress, *number, answer)));
+            // One wake for the answers of a lot; whoever sent few waits for them.
+            self.answers.wake();
         }
-        self.answers.wake();
     }
 }
 

@@ -217,6 +217,32 @@ async fn what_would_overtake_a_message_that_was_not_stored_is_refused_and_counte
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_refused_holds_back_nothing() {
+    let bench = Bench::new().await;
+    bench.store.hold_writes();
+    let chain = photinus_engine::Chain::default();
+    let mut pending = Vec::new();
+    // The first is with the store; the others are some groups, and of each one finds no room in it.
+    for count in [1].into_iter().chain([300; 12]) {
+        let kind = MessageKind::Broadcast;
+        let mut lot = bench.handle.lot("default", Source::Bulk, count).unwrap();
+        for _ in 0..count {
+            let message = Default::default();
+            let prepared = bench.handle.prepare_in(&mut lot, kind, false, &message);
+            prepared.await.unwrap();
+        }
+        pending.push(bench.handle.enqueue(lot, Some(&chain)).await.unwrap());
+        settle().await;
+    }
+    bench.store.fail_writes(Some(full()));
+    bench.store.release(1);
+    for pending in pending {
+        let answered = tokio::time::timeout(Duration::from_secs(60), pending).await;
+        assert!(answered.unwrap().iter().all(Result::is_err));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_waits_for_its_commit_is_seen_while_it_waits() {
     let bench = Bench::new().await;
     bench.store.hold_writes();
