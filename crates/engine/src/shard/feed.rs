@@ -126,12 +126,9 @@ impl Shard {
         let Some(room) = room else {
             return Meal::Full;
         };
-        let piece = match page.filter(|page| page.goes_on(room.after)) {
-            Some(page) => *page,
-            None => match self.piece(&namespace, room.after) {
-                Ok(piece) => piece,
-                Err(meal) => return meal,
-            },
+        let piece = match self.page_or_piece(page.map(|page| *page), &namespace, room.after) {
+            Ok(piece) => piece,
+            Err(meal) => return meal,
         };
         let Some(active) = self.active.get_mut(&id) else {
             return Meal::Full;
@@ -160,12 +157,22 @@ impl Shard {
         Meal::Some(looked_at)
     }
 
-    /// A piece of the log that goes on after `after`.
-    pub(super) fn piece(
+    /// The page that was waited for, if it goes on after `after`, or a piece that does.
+    pub(super) fn page_or_piece(
         &mut self,
+        page: Option<Piece>,
         namespace: &Arc<NamespaceState>,
         after: Sequence,
     ) -> Result<Piece, Meal> {
+        let Some(page) = page.filter(|page| page.goes_on(after)) else {
+            return self.piece(namespace, after);
+        };
+        self.core.metrics.fed_by_pages.one();
+        Ok(page)
+    }
+
+    /// A piece of the log that goes on after `after`.
+    fn piece(&mut self, namespace: &Arc<NamespaceState>, after: Sequence) -> Result<Piece, Meal> {
         let name = &namespace.info.name;
         if let Some(piece) = self.pieces.get(name)
             && piece.goes_on(after)

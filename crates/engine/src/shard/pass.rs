@@ -223,9 +223,8 @@ impl Shard {
     fn advance(&mut self, pass: &mut Pass) {
         let mut looked_at = 0;
         while !pass.matcher.is_empty() {
-            let page = pass.page.take().filter(|page| page.goes_on(pass.to));
-            let piece = page.map_or_else(|| self.piece(&pass.namespace, pass.to), Ok);
-            match piece {
+            let page = pass.page.take();
+            match self.page_or_piece(page, &pass.namespace, pass.to) {
                 Ok(piece) => looked_at += self.pass_piece(pass, &piece),
                 Err(Meal::Waiting(..)) => {
                     pass.is_waiting = true;
