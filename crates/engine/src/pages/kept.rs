@@ -128,11 +128,12 @@ impl<W: Clone + PartialEq> Kept<W> {
         if let Some((next, _)) = next
             && *next < piece.through
         {
-            piece.through = *next;
-            let kept = piece
-                .records
-                .partition_point(|record| record.first() <= *next);
-            piece.records = piece.records[..kept].into();
+            let records = &piece.records;
+            let kept = records.partition_point(|record| record.first() <= *next);
+            piece.records = records[..kept].into();
+            // The last one is kept whole, also where the next page begins within it.
+            let last = piece.records.last().map(|record| record.last);
+            piece.through = last.unwrap_or(*next).max(*next);
         }
     }
 
