@@ -116,7 +116,7 @@ impl Waiter {
 
     fn open(&self, namespace: &Namespace, number: u64) -> Result<Room, CodedError> {
         let mut filter = SubscriptionFilter::default();
-        filter.events = format!("^{}$", EventType::MessageConfirmed.as_str());
+        filter.events = format!("^{}$", EventType::MessageConfirmed.as_str()).into();
         let mut options = SubscriptionOptions::default();
         options.read_ahead = Some(READ_AHEAD);
         let listeners = &self.shared.listeners;

@@ -14,10 +14,10 @@ use crate::object::{null_as_default, object_or_default};
 pub struct SubscriptionFilter {
     /// Tests the event's type.
     #[serde(
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub events: String,
+    pub events: Box<str>,
     /// Tests on the event's message.
     #[serde(deserialize_with = "object_or_default")]
     pub message: MessageFilter,
@@ -29,34 +29,34 @@ pub struct SubscriptionFilter {
     pub blockchainevent: BlockchainEventFilter,
     /// Tests the event's topic.
     #[serde(
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub topic: String,
+    pub topic: Box<str>,
     /// Deprecated: use `topic`.
     #[serde(
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub topics: String,
+    pub topics: Box<str>,
     /// Deprecated: use `message.tag`.
     #[serde(
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub tag: String,
+    pub tag: Box<str>,
     /// Deprecated: use `message.group`.
     #[serde(
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub group: String,
+    pub group: Box<str>,
     /// Deprecated: use `message.author`.
     #[serde(
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub author: String,
+    pub author: Box<str>,
 }
 
 /// Tests on the header of a message.
@@ -66,22 +66,22 @@ pub struct SubscriptionFilter {
 pub struct MessageFilter {
     /// Tests `header.tag`.
     #[serde(
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub tag: String,
+    pub tag: Box<str>,
     /// Tests `header.group`, in hex.
     #[serde(
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub group: String,
+    pub group: Box<str>,
     /// Tests `header.author`.
     #[serde(
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub author: String,
+    pub author: Box<str>,
 }
 
 /// Tests on a transaction.
@@ -92,10 +92,10 @@ pub struct TransactionFilter {
     /// Tests the transaction's type.
     #[serde(
         rename = "type",
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub kind: String,
+    pub kind: Box<str>,
 }
 
 /// Tests on a blockchain event.
@@ -105,16 +105,16 @@ pub struct TransactionFilter {
 pub struct BlockchainEventFilter {
     /// Tests the name.
     #[serde(
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub name: String,
+    pub name: Box<str>,
     /// Tests the id of the listener, as text.
     #[serde(
-        skip_serializing_if = "String::is_empty",
+        skip_serializing_if = "str::is_empty",
         deserialize_with = "null_as_default"
     )]
-    pub listener: String,
+    pub listener: Box<str>,
 }
 
 /// What one test of a filter compares.
@@ -165,7 +165,7 @@ impl SubscriptionFilter {
             if newer.is_empty() { deprecated } else { newer }
         }
         [
-            (Attribute::Type, self.events.as_str()),
+            (Attribute::Type, &*self.events),
             (Attribute::Topic, pick(&self.topic, &self.topics)),
             (Attribute::Tag, pick(&self.message.tag, &self.tag)),
             (Attribute::Author, pick(&self.message.author, &self.author)),

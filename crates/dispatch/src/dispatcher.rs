@@ -44,7 +44,8 @@ pub struct Dispatcher<E> {
     connections: Connections,
     /// Single deliveries that wait for an answer, by number.
     in_flight: Unanswered,
-    batch: Option<BatchInFlight>,
+    /// Apart, because most subscriptions have none.
+    batch: Option<Box<BatchInFlight>>,
     /// Replies and parked entries that are being written, by the number of their delivery.
     writing: BTreeMap<u64, Sequence>,
     next_number: u64,

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use photinus_contract::{Record, Sequence, Timestamp};
+use photinus_contract::{Event, Record, Sequence, Timestamp};
 
 /// The newest records of one namespace.
 #[derive(Debug)]
@@ -37,10 +37,13 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    /// The records that end after this.
-    pub(crate) fn records_after(&self, after: Sequence) -> &[Arc<Record>] {
+    /// The events of it that come after this. Where it was cut, the last record can go on behind it.
+    pub(crate) fn events_after(&self, after: Sequence) -> impl Iterator<Item = Event> + '_ {
         let start = self.records.partition_point(|record| record.last <= after);
-        &self.records[start..]
+        let events = self.records[start..].iter().flat_map(Event::all);
+        events
+            .skip_while(move |event| event.sequence() <= after)
+            .take_while(|event| event.sequence() <= self.through)
     }
 
     /// Whether what comes after `after` is in it.
@@ -199,6 +202,22 @@ mod tests {
         assert_eq!(look(&tail, 8, 10), Some((vec![9], 9)), "in a gap");
         assert_eq!(look(&tail, 9, 10), Some((vec![], 9)));
         assert_eq!(tail.newest(), Timestamp::from_nanos(12));
+    }
+
+    #[test]
+    fn a_piece_that_was_cut_within_a_record_ends_there() {
+        let piece = Piece {
+            after: Sequence(4),
+            records: [record(6, 2, 1), record(9, 3, 1)].into(),
+            through: Sequence(8),
+        };
+        let events = |after| -> Vec<i64> {
+            let events = piece.events_after(Sequence(after));
+            events.map(|event| event.sequence().0).collect()
+        };
+        assert_eq!(events(4), [5, 6, 7, 8]);
+        assert_eq!(events(5), [6, 7, 8]);
+        assert_eq!(events(8), [0; 0]);
     }
 
     #[test]

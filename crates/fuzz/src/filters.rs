@@ -21,7 +21,7 @@ pub fn filters(input: &[u8]) {
         let text = String::from_utf8_lossy(input);
         let (pattern, value) = text.split_once('\0').unwrap_or((&text, ""));
         let mut wanted = SubscriptionFilter::default();
-        wanted.topic = pattern.to_owned();
+        wanted.topic = pattern.into();
         let filter = match Filter::new(&wanted) {
             Ok(filter) => filter,
             Err(error) => {

@@ -34,10 +34,10 @@ const TOPIC_PATTERNS: [Pattern; 4] = [
 pub(crate) fn draw(dice: &mut Dice) -> SubscriptionFilter {
     let mut filter = SubscriptionFilter::default();
     if dice.percent(60) {
-        filter.message.tag = dice.pick(&TAG_PATTERNS).0.to_owned();
+        filter.message.tag = dice.pick(&TAG_PATTERNS).0.into();
     }
     if dice.percent(30) {
-        filter.topic = dice.pick(&TOPIC_PATTERNS).0.to_owned();
+        filter.topic = dice.pick(&TOPIC_PATTERNS).0.into();
     }
     filter
 }

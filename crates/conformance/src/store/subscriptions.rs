@@ -103,7 +103,7 @@ pub async fn an_update_replaces_the_whole(rig: &mut dyn Rig) {
     let before = store.subscriptions().await.unwrap();
     let mut changed = before[0].clone();
     changed.transport = Arc::from("websockets");
-    changed.filter.topic = "^a".to_owned();
+    changed.filter.topic = "^a".into();
     changed.options.read_ahead = Some(7);
     changed.options.other.clear();
     changed.secrets = Secrets::default();

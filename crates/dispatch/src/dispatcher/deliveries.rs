@@ -42,7 +42,7 @@ impl<E: Clone> Dispatcher<E> {
             }
         }
         self.filling_since = None;
-        self.batch = Some(BatchInFlight {
+        self.batch = Some(Box::new(BatchInFlight {
             number,
             connection: connection.clone(),
             deadline: self.ack_deadline(now),
@@ -50,7 +50,7 @@ impl<E: Clone> Dispatcher<E> {
                 .iter()
                 .map(|item| (item.number, item.sequence))
                 .collect(),
-        });
+        }));
         Some(Action::DeliverBatch {
             connection,
             number,

@@ -288,17 +288,12 @@ async fn with_values(
 fn matching(piece: &Piece, mut portion: Portion, filter: &Filter) -> (Fed, usize) {
     let after = portion.room.after;
     let mut looked_at = 0;
-    for record in piece.records_after(after) {
-        for event in Event::all(record) {
-            if event.sequence() <= after {
-                continue;
-            }
-            looked_at += 1;
-            if filter.matches(&event) {
-                portion.offer(&event, event.size());
-                if !portion.has_all() {
-                    return (portion.end(piece.through), looked_at);
-                }
+    for event in piece.events_after(after) {
+        looked_at += 1;
+        if filter.matches(&event) {
+            portion.offer(&event, event.size());
+            if !portion.has_all() {
+                return (portion.end(piece.through), looked_at);
             }
         }
     }

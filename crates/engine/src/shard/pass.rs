@@ -21,7 +21,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use photinus_contract::{Event, Namespace, Sequence, SubscriptionId};
+use photinus_contract::{Namespace, Sequence, SubscriptionId};
 use photinus_dispatch::{EventMatcher, Input, Instant, Place, Room};
 
 use super::actives::ById;
@@ -246,30 +246,25 @@ impl Shard {
         let mut shares: Vec<Share> = Vec::new();
         let mut share_of: ById<usize> = ById::default();
         let mut found = std::mem::take(&mut self.found);
-        for record in piece.records_after(pass.to) {
-            for event in Event::all(record) {
-                if event.sequence() <= pass.to {
-                    continue;
-                }
-                looked_at += 1;
-                pass.matcher.matches(&event, &mut found);
-                if found.is_empty() {
-                    continue;
-                }
-                let size = event.size();
-                for id in found.drain(..) {
-                    let share = match share_of.entry(id) {
-                        Entry::Occupied(known) => *known.get(),
-                        Entry::Vacant(new) => match self.share(pass, id, event.sequence()) {
-                            Some(share) => {
-                                shares.push(share);
-                                *new.insert(shares.len() - 1)
-                            }
-                            None => continue,
-                        },
-                    };
-                    matched += usize::from(shares[share].portion.offer(&event, size));
-                }
+        for event in piece.events_after(pass.to) {
+            looked_at += 1;
+            pass.matcher.matches(&event, &mut found);
+            if found.is_empty() {
+                continue;
+            }
+            let size = event.size();
+            for id in found.drain(..) {
+                let share = match share_of.entry(id) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(new) => match self.share(pass, id, event.sequence()) {
+                        Some(share) => {
+                            shares.push(share);
+                            *new.insert(shares.len() - 1)
+                        }
+                        None => continue,
+                    },
+                };
+                matched += usize::from(shares[share].portion.offer(&event, size));
             }
         }
         self.found = found;

@@ -251,7 +251,7 @@ mod tests {
         let ClientFrame::Start(start) = parse(frame).unwrap() else {
             panic!("not a start");
         };
-        assert_eq!(start.filter.unwrap().message.tag, "t");
+        assert_eq!(&*start.filter.unwrap().message.tag, "t");
         assert_eq!(start.options.read_ahead, Some(3));
     }
 

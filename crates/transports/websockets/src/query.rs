@@ -26,7 +26,7 @@ pub(crate) fn auto_start(query: &str) -> Option<Start> {
         namespace: text("namespace"),
         name: text("name"),
         ephemeral: flag("ephemeral"),
-        filter: has_filter.then(|| filter(text)),
+        filter: has_filter.then(|| filter(|key| text(key).into())),
         change_events: change_events(&flag, &value),
         ..Start::default()
     };
@@ -55,7 +55,7 @@ fn change_events<'a>(
     asked.then(|| ChangeFilter::new(collections.unwrap_or_default(), types.unwrap_or_default()))
 }
 
-fn filter(text: impl Fn(&str) -> String) -> SubscriptionFilter {
+fn filter(text: impl Fn(&str) -> Box<str>) -> SubscriptionFilter {
     let mut filter = SubscriptionFilter::default();
     filter.events = text("filter.events");
     filter.message.tag = text("filter.message.tag");
@@ -161,11 +161,11 @@ mod tests {
         )
         .unwrap();
         let filter = start.filter.unwrap();
-        assert_eq!(filter.events, "^a b==c");
-        assert_eq!(filter.blockchainevent.name, "n");
-        assert_eq!(filter.blockchainevent.listener, "");
-        assert_eq!(filter.topic, "t");
-        assert_eq!(filter.author, "");
+        assert_eq!(&*filter.events, "^a b==c");
+        assert_eq!(&*filter.blockchainevent.name, "n");
+        assert_eq!(&*filter.blockchainevent.listener, "");
+        assert_eq!(&*filter.topic, "t");
+        assert_eq!(&*filter.author, "");
     }
 
     #[test]

@@ -176,7 +176,7 @@ async fn each_ephemeral_start_is_a_stream_of_its_own() {
     let one = ephemeral(&world).await;
     let two = ephemeral(&world).await;
     assert_ne!(one.id, two.id);
-    assert_eq!(one.filter.events, "^message_");
+    assert_eq!(&*one.filter.events, "^message_");
     let options = serde_json::to_value(&one.options).unwrap();
     assert_eq!(
         options,
@@ -196,8 +196,8 @@ async fn the_query_starts_an_ephemeral_subscription() {
         panic!("expected a registration");
     };
     let started = ephemeral(&world).await;
-    assert_eq!(started.filter.events, "^message_");
-    assert_eq!(started.filter.blockchainevent.name, "n");
+    assert_eq!(&*started.filter.events, "^message_");
+    assert_eq!(&*started.filter.blockchainevent.name, "n");
     assert_eq!(
         serde_json::to_value(&started.options).unwrap(),
         json!({"batch": true, "batchTimeout": "0", "readAhead": 10, "withData": false})
