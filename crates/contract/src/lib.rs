@@ -61,6 +61,7 @@ pub use options::SubscriptionOptions;
 pub use record::{NewRecord, Record};
 pub use run::Run;
 pub use secrets::Secrets;
+pub use splice::write_json_text;
 pub use subscription::{Subscription, SubscriptionRef};
 pub use time::{DurationText, Timestamp};
 pub use transport::{Callbacks, Capabilities, Matcher, Transport, TransportPlugin};

@@ -25,9 +25,9 @@ pub(crate) fn write_place(
             .as_bytes(),
     );
     out.extend_from_slice(b"\",\"namespace\":");
-    write_text(subscription.namespace, out);
+    write_json_text(subscription.namespace, out);
     out.extend_from_slice(b",\"name\":");
-    write_text(subscription.name, out);
+    write_json_text(subscription.name, out);
     out.push(b'}');
 }
 
@@ -45,7 +45,8 @@ fn write_number(number: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-fn write_text(text: &str, out: &mut Vec<u8>) {
+/// Appends a text as JSON, as serde writes it; faster where nothing has to be escaped.
+pub fn write_json_text(text: &str, out: &mut Vec<u8>) {
     let is_plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
     if text.as_bytes().iter().all(is_plain) {
         out.push(b'"');

@@ -4,7 +4,7 @@
 //! twice.
 
 use photinus_contract::data::Hash;
-use photinus_contract::{DataRef, EventType, MessageId, MessageKind};
+use photinus_contract::{DataRef, EventType, MessageId, MessageKind, write_json_text};
 use uuid::Uuid;
 
 use super::json::{escaped, sha256};
@@ -49,7 +49,7 @@ impl Said<'_> {
         out.extend_from_slice(br#"","type":""#);
         out.extend_from_slice(EventType::MessageConfirmed.as_str().as_bytes());
         out.extend_from_slice(br#"","namespace":"#);
-        write_text(self.namespace, out);
+        write_json_text(self.namespace, out);
         out.extend_from_slice(br#","reference":""#);
         write_id(self.id.0, out);
         if let Some(cid) = self.cid {
@@ -57,7 +57,7 @@ impl Said<'_> {
             write_id(cid, out);
         }
         out.extend_from_slice(br#"","topic":"#);
-        write_text(topic, out);
+        write_json_text(topic, out);
         out.extend_from_slice(br#","message":"#);
     }
 
@@ -69,14 +69,14 @@ impl Said<'_> {
         self.write_header(references, out);
         let hash = sha256(&escaped(&out[header..]));
         out.extend_from_slice(br#","localNamespace":"#);
-        write_text(self.namespace, out);
+        write_json_text(self.namespace, out);
         out.extend_from_slice(br#","hash":""#);
         out.extend_from_slice(&hash.digits());
         out.extend_from_slice(br#"","state":"confirmed","data":"#);
         out.extend_from_slice(&references.json);
         if let Some(key) = self.idempotency_key {
             out.extend_from_slice(br#","idempotencyKey":"#);
-            write_text(key, out);
+            write_json_text(key, out);
         }
         out.extend_from_slice(br#","confirmed":""#);
         out.extend_from_slice(TIME_PLACE);
@@ -107,14 +107,14 @@ impl Said<'_> {
         out.extend_from_slice(br#","created":""#);
         out.extend_from_slice(self.created.as_bytes());
         out.extend_from_slice(br#"","namespace":"#);
-        write_text(self.namespace, out);
+        write_json_text(self.namespace, out);
         write_if_any(r#","group":"#, self.group, out);
         out.extend_from_slice(br#","topics":["#);
         for (index, topic) in self.topics.iter().enumerate() {
             if index > 0 {
                 out.push(b',');
             }
-            write_text(topic, out);
+            write_json_text(topic, out);
         }
         out.push(b']');
         write_if_any(r#","tag":"#, self.tag, out);
@@ -171,20 +171,7 @@ fn write_id(id: Uuid, out: &mut Vec<u8>) {
 fn write_if_any(key: &str, value: &str, out: &mut Vec<u8>) {
     if !value.is_empty() {
         out.extend_from_slice(key.as_bytes());
-        write_text(value, out);
-    }
-}
-
-/// Writes a JSON string.
-fn write_text(text: &str, out: &mut Vec<u8>) {
-    let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    if text.bytes().all(plain) {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    } else {
-        // Writing to a Vec does not fail.
-        let _ = serde_json::to_writer(out, text);
+        write_json_text(value, out);
     }
 }
 
@@ -204,7 +191,7 @@ mod tests {
             "🦀",
         ] {
             let mut out = Vec::new();
-            write_text(text, &mut out);
+            write_json_text(text, &mut out);
             assert_eq!(out, serde_json::to_vec(text).unwrap(), "{text:?}");
         }
     }
