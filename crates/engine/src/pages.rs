@@ -110,7 +110,7 @@ impl Pages {
                         records: page.records.into(),
                         through,
                     };
-                    pages.loaded(&namespace, piece);
+                    pages.loaded(&namespace, piece, head);
                 }
                 Err(error) => {
                     warn!(%namespace, %after, %error, "cannot read the log; trying again");
@@ -128,7 +128,7 @@ impl Pages {
         (&self.inner.counts, self.inner.kept().bytes())
     }
 
-    fn loaded(&self, namespace: &Namespace, piece: Piece) {
+    fn loaded(&self, namespace: &Namespace, piece: Piece, head: Sequence) {
         self.inner.counts.read.one();
         self.inner.counts.read_bytes.add(bytes(&piece) as u64);
         let records = piece.records.len() as u64;
@@ -137,8 +137,11 @@ impl Pages {
         let mut cut = piece.clone();
         kept.cut(namespace, &mut cut);
         let bytes = bytes(&cut);
-        let waiting = kept.loaded(namespace, cut, bytes);
+        let (waiting, next) = kept.loaded(namespace, cut, bytes, head);
         drop(kept);
+        if let Some(next) = next {
+            self.read(namespace, next, head);
+        }
         wake(waiting, namespace, Some(&piece));
     }
 }

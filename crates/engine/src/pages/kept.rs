@@ -13,6 +13,8 @@ use crate::tail::Piece;
 
 /// Records of the first page at a place.
 const FIRST_RECORDS: usize = 64;
+/// How many pages are read early. With one, who takes a whole page at once waits for the next as long as it is read.
+const PAGES_EARLY: usize = 2;
 /// The part of all bytes that pages with which nobody has begun yet may take.
 const EARLY_PART: usize = 4;
 
@@ -34,6 +36,13 @@ struct Slot<W> {
     /// When it was used last.
     used: u64,
     state: State<W>,
+}
+
+impl<W> Slot<W> {
+    /// Whether it is there, and what begins after `place` follows it.
+    fn ends_at(&self, place: Sequence) -> bool {
+        matches!(&self.state, State::Loaded { piece, .. } if piece.through == place)
+    }
 }
 
 #[derive(Debug)]
@@ -100,9 +109,10 @@ impl<W: Clone + PartialEq> Kept<W> {
                     slot.used = self.uses;
                     let piece = piece.clone();
                     let is_first = !std::mem::replace(&mut slot.begun, true);
-                    let goes_on = is_first && piece.through < head;
-                    let next = goes_on.then(|| self.read_early(namespace, piece.through));
-                    let next = next.flatten();
+                    let next = match is_first {
+                        true => self.read_early(namespace, piece.through, head),
+                        false => None,
+                    };
                     return Found::Page { piece, next };
                 }
                 State::Loading { through, waiting } if *start == after || *through > after => {
@@ -137,14 +147,15 @@ impl<W: Clone + PartialEq> Kept<W> {
         }
     }
 
-    /// A page was read. Says who waits for it.
+    /// A page was read. Says who waits for it, and gets it now, and what is to be read early.
     pub(super) fn loaded(
         &mut self,
         namespace: &Namespace,
         piece: Piece,
         bytes: usize,
-    ) -> Vec<(W, Sequence)> {
-        let after = piece.after;
+        head: Sequence,
+    ) -> (Vec<(W, Sequence)>, Option<Read>) {
+        let (after, through) = (piece.after, piece.through);
         let slot = Slot {
             begun: false,
             used: self.uses,
@@ -153,7 +164,18 @@ impl<W: Clone + PartialEq> Kept<W> {
         self.bytes += bytes;
         let waiting = self.put(namespace, after, slot);
         while self.bytes > self.bytes_max && self.drop_oldest(namespace, after) {}
-        waiting
+        let log = self.logs.entry(namespace.clone()).or_default();
+        let before = log.range(..after).next_back();
+        let follows = before.is_some_and(|(_, before)| before.begun && before.ends_at(after));
+        if let Some(slot) = log.get_mut(&after) {
+            slot.begun = !waiting.is_empty();
+        }
+        let begun_until = match waiting.is_empty() {
+            false => Some(through),
+            true => follows.then_some(after),
+        };
+        let next = begun_until.and_then(|begun| self.read_early(namespace, begun, head));
+        (waiting, next)
     }
 
     /// A page could not be read. Says who waits for it.
@@ -163,13 +185,26 @@ impl<W: Clone + PartialEq> Kept<W> {
         self.taken_out(slot)
     }
 
-    /// The page that begins after `after`, if it is to be read early: it is not there, and there is room for it.
-    fn read_early(&mut self, namespace: &Namespace, after: Sequence) -> Option<Read> {
-        let is_there = self.logs.get(namespace)?.contains_key(&after);
+    /// The page to be read early when somebody has begun with the one that ends at `through`: the next one that is not
+    /// there, if the log goes on and there is room for it.
+    fn read_early(
+        &mut self,
+        namespace: &Namespace,
+        through: Sequence,
+        head: Sequence,
+    ) -> Option<Read> {
+        let log = self.logs.get(namespace)?;
+        let mut after = through;
+        for _ in 1..PAGES_EARLY {
+            if let Some(State::Loaded { piece, .. }) = log.get(&after).map(|slot| &slot.state) {
+                after = piece.through;
+            }
+        }
+        let is_wanted = after < head && !log.contains_key(&after);
         let slots = self.logs.values().flat_map(BTreeMap::values);
         let not_begun = slots.filter(|slot| !slot.begun).count();
         let fits = (not_begun + 1).saturating_mul(self.limit.bytes) <= self.bytes_max / EARLY_PART;
-        (!is_there && fits).then(|| self.load(namespace, after, Vec::new()))
+        (is_wanted && fits).then(|| self.load(namespace, after, Vec::new()))
     }
 
     /// Makes the place for a page that is read from now on.

@@ -38,11 +38,7 @@ impl World {
     /// Where the page begins and ends, and what is read early.
     fn page(&mut self, after: i64) -> (i64, i64, Option<(i64, usize)>) {
         match self.find(after, 0) {
-            Found::Page { piece, next } => (
-                piece.after.0,
-                piece.through.0,
-                next.map(|read| (read.after.0, read.limit.records)),
-            ),
+            Found::Page { piece, next } => (piece.after.0, piece.through.0, next.map(place)),
             other => panic!("{other:?}"),
         }
     }
@@ -58,7 +54,8 @@ impl World {
         }
     }
 
-    fn loaded(&mut self, after: i64, records: usize) -> Vec<(u8, i64)> {
+    /// Who gets the page that was read, where each of them is, and what is read early.
+    fn loaded(&mut self, after: i64, records: usize) -> (Vec<(u8, i64)>, Option<(i64, usize)>) {
         let through = (after + records as i64).min(self.head);
         let piece = Piece {
             after: Sequence(after),
@@ -66,8 +63,21 @@ impl World {
             through: Sequence(through),
         };
         let bytes = piece.records.len() * BYTES;
-        let waiting = self.kept.loaded(&self.namespace, piece, bytes);
-        waiting.into_iter().map(|(who, at)| (who, at.0)).collect()
+        let head = Sequence(self.head);
+        let (waiting, next) = self.kept.loaded(&self.namespace, piece, bytes, head);
+        let waiting = waiting.into_iter().map(|(who, at)| (who, at.0));
+        (waiting.collect(), next.map(place))
+    }
+
+    /// Carries out a read, and all that are to follow it. Says how many records were read.
+    fn read_all(&mut self, read: Option<Read>) -> usize {
+        let mut next = read.map(place);
+        let mut records = 0;
+        while let Some((after, limit)) = next {
+            next = self.loaded(after, limit).1;
+            records += limit;
+        }
+        records
     }
 
     /// Follows the log from a place to its head. Says how many records were read for it.
@@ -77,20 +87,18 @@ impl World {
             match self.find(after, 0) {
                 Found::Page { piece, next } => {
                     after = piece.through.0;
-                    if let Some(Read { after, limit }) = next {
-                        self.loaded(after.0, limit.records);
-                        records += limit.records;
-                    }
+                    records += self.read_all(next);
                 }
-                Found::Missing(read) => {
-                    self.loaded(after, read.limit.records);
-                    records += read.limit.records;
-                }
+                Found::Missing(read) => records += self.read_all(Some(read)),
                 Found::OnItsWay => panic!("every read ends at once"),
             }
         }
         records
     }
+}
+
+fn place(read: Read) -> (i64, usize) {
+    (read.after.0, read.limit.records)
 }
 
 fn record(last: i64) -> Arc<Record> {
@@ -110,42 +118,49 @@ fn record(last: i64) -> Arc<Record> {
 }
 
 #[test]
-fn pages_grow_from_one_to_the_next_and_the_next_is_read_early_once() {
+fn pages_grow_from_one_to_the_next_and_two_are_read_early() {
     let mut world = World::new(10_000, 10_000);
     assert_eq!(world.missing(0), 64);
-    assert_eq!(world.loaded(0, 64), [(0, 0)]);
-    assert_eq!(world.page(0), (0, 64, Some((64, 128))));
+    // Who gets a page that is read has begun with it.
+    assert_eq!(world.loaded(0, 64), (vec![(0, 0)], Some((64, 128))));
+    assert_eq!(world.page(0), (0, 64, None), "once");
     assert_eq!(world.page(10), (0, 64, None), "once");
     assert!(matches!(world.find(64, 1), Found::OnItsWay));
     assert!(
         matches!(world.find(70, 1), Found::OnItsWay),
         "it will be in it"
     );
-    assert_eq!(world.loaded(64, 128), [(1, 64), (1, 70)]);
-    assert_eq!(world.page(64), (64, 192, Some((192, 256))));
-    world.loaded(192, 256);
-    assert_eq!(world.page(192), (192, 448, Some((448, 256))), "at most");
+    let both = vec![(1, 64), (1, 70)];
+    assert_eq!(world.loaded(64, 128), (both, Some((192, 256))));
+    assert_eq!(
+        world.loaded(192, 256),
+        (vec![], Some((448, 256))),
+        "at most"
+    );
+    assert_eq!(world.loaded(448, 256), (vec![], None), "two are enough");
+    assert_eq!(world.page(192), (192, 448, Some((704, 256))));
+    assert_eq!(world.loaded(704, 256), (vec![], None));
 }
 
 #[test]
 fn nothing_is_read_early_at_the_head_or_without_room() {
     let mut world = World::new(64, 10_000);
     world.missing(0);
-    world.loaded(0, 64);
-    assert_eq!(world.page(0), (0, 64, None));
+    assert_eq!(world.loaded(0, 64).1, None);
     // A quarter of this is less than a page.
     let mut world = World::new(10_000, 1_000);
     world.missing(0);
-    world.loaded(0, 64);
-    assert_eq!(world.page(0), (0, 64, None));
+    assert_eq!(world.loaded(0, 64).1, None);
     // There is room for two that nobody has begun with.
     let mut world = World::new(10_000, 2_048);
-    for place in [0, 1_000, 2_000] {
-        world.missing(place);
-        world.loaded(place, 64);
-    }
-    assert_eq!(world.page(0), (0, 64, None), "two others wait");
-    assert_eq!(world.page(1_000), (1_000, 1_064, Some((1_064, 128))));
+    world.missing(0);
+    assert_eq!(world.loaded(0, 64).1, Some((64, 128)));
+    world.missing(1_000);
+    assert_eq!(world.loaded(1_000, 64).1, Some((1_064, 128)));
+    world.missing(2_000);
+    assert_eq!(world.loaded(2_000, 64).1, None, "two others wait");
+    assert_eq!(world.loaded(64, 128).1, None, "they wait still");
+    assert_eq!(world.page(64), (64, 192, Some((192, 256))));
 }
 
 #[test]
@@ -211,16 +226,10 @@ fn followers_share_what_the_first_has_read() {
                 match world.find(*place, 0) {
                     Found::Page { piece, next } => {
                         *place = piece.through.0.min(*place + 50);
-                        if let Some(Read { after, limit }) = next {
-                            world.loaded(after.0, limit.records);
-                            records += limit.records;
-                        }
+                        records += world.read_all(next);
                         break;
                     }
-                    Found::Missing(Read { after, limit }) => {
-                        world.loaded(after.0, limit.records);
-                        records += limit.records;
-                    }
+                    Found::Missing(read) => records += world.read_all(Some(read)),
                     Found::OnItsWay => panic!("every read ends at once"),
                 }
             }
@@ -238,9 +247,10 @@ fn far_apart_pages_stay_small() {
     let (mut records, steps) = (0, 500);
     for _ in 0..steps {
         for place in &mut places {
-            if let Found::Missing(Read { after, limit }) = world.find(*place, 0) {
-                world.loaded(after.0, limit.records);
-                records += limit.records;
+            match world.find(*place, 0) {
+                Found::Missing(read) => records += world.read_all(Some(read)),
+                Found::Page { next, .. } => records += world.read_all(next),
+                Found::OnItsWay => panic!("every read ends at once"),
             }
             *place += 1;
         }
