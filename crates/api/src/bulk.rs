@@ -59,8 +59,8 @@ pub(crate) async fn publish(
     let begun = begun.and_then(|frame| frame.into_data().ok());
     let answers = Arc::new(Answers::new(app.config.bulk_pending_max));
     let upload = Upload {
-        handle: app.handle,
-        config: app.config,
+        handle: app.handle.clone(),
+        config: app.config.clone(),
         namespace: ns.0.name,
         lasting: lasting.clone(),
         answers: answers.clone(),

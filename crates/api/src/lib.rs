@@ -69,9 +69,11 @@ use crate::mounts::Mounts;
 pub use crate::spi::{Spi, SpiConfig};
 use crate::waiter::Waiter;
 
-/// What handlers need.
+/// What handlers need. Each layer of the router has a clone for each request.
 #[derive(Clone)]
-pub(crate) struct App {
+pub(crate) struct App(Arc<Needed>);
+
+pub(crate) struct Needed {
     handle: Handle,
     config: Arc<ApiConfig>,
     mounts: Arc<Mounts>,
@@ -85,6 +87,14 @@ pub(crate) struct App {
     sockets: Arc<Semaphore>,
     /// What is counted of requests.
     metrics: RequestMetrics,
+}
+
+impl std::ops::Deref for App {
+    type Target = Needed;
+
+    fn deref(&self) -> &Needed {
+        &self.0
+    }
 }
 
 /// All that is served on the API's port. To be called when the transports run, because what they mount is
@@ -106,7 +116,7 @@ pub fn router(
     let uploads = config.bulk_uploads_max.min(Semaphore::MAX_PERMITS);
     let sockets = config.publish_sockets_max.min(Semaphore::MAX_PERMITS);
     metrics.ask(&waiter);
-    let app = App {
+    let app = App(Arc::new(Needed {
         handle,
         waiter,
         config: Arc::new(config),
@@ -115,7 +125,7 @@ pub fn router(
         uploads: Arc::new(Semaphore::new(uploads)),
         sockets: Arc::new(Semaphore::new(sockets)),
         metrics: metrics.clone(),
-    };
+    }));
     let front = Arc::new(Front::new(&app.config, metrics));
     let routes = routes::routes(app);
     // What comes before routing cannot be a layer of the routes, because it changes the path.

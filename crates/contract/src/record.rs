@@ -1,5 +1,6 @@
 //! What is one entry of the log?
 
+mod packed;
 mod parts;
 mod text;
 mod writer;
@@ -9,9 +10,10 @@ use std::ops::Range;
 use serde::Deserialize;
 use uuid::Uuid;
 
+pub use self::packed::PackedError;
 pub use self::parts::{RecordEvent, RecordParts};
 use self::text::Text;
-pub use self::text::{Joined, JoinedError, Value};
+pub use self::text::Value;
 pub use self::writer::RecordWriter;
 use crate::data::DataRef;
 use crate::event::EventType;
@@ -23,7 +25,7 @@ use crate::time::Timestamp;
 /// of atomicity: all of it is stored, with its unique keys, or nothing.
 ///
 /// All its texts stand in one buffer, because a record is made anew each time it is read. A [`RecordWriter`]
-/// writes them, or a store's [`Joined`] form is taken as it is; [`edit`](Self::edit) changes them.
+/// writes them, a store keeps them [packed](Self::pack), and [`edit`](Self::edit) changes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordContent {
@@ -57,18 +59,6 @@ impl RecordContent {
             ..RecordParts::default()
         };
         Self::with_text(id, namespace, kind, created, parts.text())
-    }
-
-    /// A record with the texts that a store has kept.
-    pub fn from_joined(
-        id: MessageId,
-        namespace: Namespace,
-        kind: EventType,
-        created: Timestamp,
-        joined: &Joined<'_>,
-    ) -> Result<Self, JoinedError> {
-        let text = Text::from_joined(joined)?;
-        Ok(Self::with_text(id, namespace, kind, created, text))
     }
 
     fn with_text(
@@ -155,11 +145,6 @@ impl RecordContent {
         serde_json::from_slice::<OnlyData>(self.message_json())
             .map(|message| message.data)
             .unwrap_or_default()
-    }
-
-    /// Its texts as a store may keep them.
-    pub fn joined(&self) -> Joined<'_> {
-        self.text.joined()
     }
 
     /// Changes its texts. Everything is copied: for what is done now and then.

@@ -9,20 +9,9 @@ use crate::in_time;
 use crate::stored::{FILE, Opened, filled};
 
 /// The columns that are read back, by table.
-const COLUMNS: [(&str, &str); 34] = [
-    ("log", "kind"),
-    ("log", "created"),
-    ("log", "topics"),
-    ("log", "tag"),
-    ("log", "author"),
-    ("log", "grp"),
-    ("log", "correlator"),
+const COLUMNS: [(&str, &str); 23] = [
+    ("log", "record"),
     ("log", "key"),
-    ("log", "message_start"),
-    ("log", "message_len"),
-    ("log", "events"),
-    ("log", "data"),
-    ("log", "validators"),
     ("log", "pos"),
     ("log", "id"),
     ("large_values", "json"),

@@ -141,6 +141,13 @@ pub async fn fill(store: &dyn Store, namespace: &Namespace, first: u64, count: u
     lasts(store.append(records.collect()).await)
 }
 
+/// The topics of a record's events, and their JSON.
+pub fn events(record: &RecordContent) -> Vec<(&str, &[u8])> {
+    (0..record.events_len())
+        .map(|index| (record.topic(index), record.event_json(index)))
+        .collect()
+}
+
 /// The last sequences of records that were all appended.
 pub fn lasts(answers: Vec<Result<Appended, AppendError>>) -> Vec<i64> {
     let answers = answers.into_iter();

@@ -87,7 +87,8 @@ pub trait FarEnd: Send {
         unable()
     }
 
-    /// The transport was stopped and started again. All connections are gone; the suite attaches anew.
+    /// The transport was stopped and started again. All connections are gone; the suite attaches anew. One that connects
+    /// out may have sent something already since: that is not to be lost.
     fn restarted(&mut self, running: Running) -> BoxFuture<'_, Result<(), FarError>>;
 }
 

@@ -69,7 +69,13 @@ impl FarEnd for Receiver {
 
     fn receive(&mut self, _connection: FarConnection) -> BoxFuture<'_, Result<Arrival, FarError>> {
         Box::pin(async move {
-            let (call, socket) = self.calls.recv().await.ok_or_else(|| failed("it ended"))?;
+            let (call, socket) = loop {
+                let (call, socket) = self.calls.recv().await.ok_or_else(|| failed("it ended"))?;
+                // The caller may have been stopped since.
+                if let Some(socket) = still_open(socket.into_inner()).map_err(failed)? {
+                    break (call, BufReader::new(socket));
+                }
+            };
             self.taken += 1;
             self.unanswered.insert(self.taken, socket);
             let token = Token(json!(self.taken));
@@ -99,9 +105,19 @@ impl FarEnd for Receiver {
     }
 
     fn restarted(&mut self, _running: Running) -> BoxFuture<'_, Result<(), FarError>> {
-        while self.calls.try_recv().is_ok() {}
+        // Those of the new life may have come already: who reads them sees which are of the old one.
         self.unanswered.clear();
         Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+fn still_open(socket: TcpStream) -> std::io::Result<Option<TcpStream>> {
+    let socket = socket.into_std()?;
+    match socket.peek(&mut [0]) {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            TcpStream::from_std(socket).map(Some)
+        }
+        _ => Ok(None),
     }
 }
 

@@ -3,9 +3,8 @@
 //! ```text
 //!   tag │ author │ group │ key │ topic,topic │ event\nevent │ value\nvalue │ validators
 //! ```
-//! One section after the other, and where each of them ends. Sections of several texts hold them as a store keeps
-//! them, joined: compact JSON has no line break, and a topic has no comma. Where each event ends is only noted
-//! if there are several; where a value ends is looked for when it is asked for, which is seldom.
+//! One section after the other, and where each of them ends. Where each event ends is only noted if there are
+//! several; where a value ends is looked for when it is asked for, which is seldom: compact JSON has no line break.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -51,49 +50,6 @@ pub(super) struct EventEnds {
     pub(super) json: u32,
 }
 
-/// The texts of a record as a store may keep them: several in one, with a separator between them that does not
-/// stand in them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Joined<'a> {
-    /// The message's tag, or empty.
-    pub tag: &'a str,
-    /// The message's author, or empty.
-    pub author: &'a str,
-    /// The message's group in hex, or empty.
-    pub group: &'a str,
-    /// The publisher's key.
-    pub idempotency_key: Option<&'a str>,
-    /// The topics of all events, with `,` between them.
-    pub topics: &'a str,
-    /// The JSON of all events, with a line break between them.
-    pub events: &'a [u8],
-    /// The JSON of all values, with a line break between them; `None` if there are none. A value that is kept apart
-    /// is an empty line.
-    pub values: Option<&'a [u8]>,
-    /// [`Validator::letter`] of each value; `None` if all are `j`.
-    pub validators: Option<&'a str>,
-    /// Where the message's JSON stands within the JSON of the first event.
-    pub message: Range<usize>,
-}
-
-/// Why texts are none of a record. Reads on after "the record".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum JoinedError {
-    /// Each event has one topic.
-    #[error("has another number of events than of topics")]
-    Topics,
-    /// The message is a part of each event.
-    #[error("has its message outside of its first event")]
-    Message,
-    /// An unknown letter, or fewer letters than values.
-    #[error("has bad validators")]
-    Validators,
-    /// More than 4 GiB.
-    #[error("is too large")]
-    Size,
-}
-
 /// A value published with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value<'a> {
@@ -105,53 +61,6 @@ pub struct Value<'a> {
 }
 
 impl Text {
-    pub(super) fn from_joined(joined: &Joined<'_>) -> Result<Self, JoinedError> {
-        let events = event_ends(joined)?;
-        let first_end = match events.as_deref() {
-            Some([first, ..]) => first.json as usize,
-            _ => joined.events.len(),
-        };
-        let message = &joined.message;
-        if message.start > message.end || message.end > first_end {
-            return Err(JoinedError::Message);
-        }
-        if let Some(validators) = joined.validators {
-            let mut letters = validators.chars();
-            for _ in lines(joined.values.unwrap_or_default()) {
-                let letter = letters.next().and_then(Validator::from_letter);
-                letter.ok_or(JoinedError::Validators)?;
-            }
-        }
-        let sections: [&[u8]; SECTIONS] = [
-            joined.tag.as_bytes(),
-            joined.author.as_bytes(),
-            joined.group.as_bytes(),
-            joined.idempotency_key.unwrap_or_default().as_bytes(),
-            joined.topics.as_bytes(),
-            joined.events,
-            joined.values.unwrap_or_default(),
-            joined.validators.unwrap_or_default().as_bytes(),
-        ];
-        let len = sections.iter().map(|section| section.len()).sum();
-        if len > u32::MAX as usize {
-            return Err(JoinedError::Size);
-        }
-        let mut bytes = Vec::with_capacity(len);
-        let mut ends = [0; SECTIONS];
-        for (section, end) in sections.into_iter().zip(&mut ends) {
-            bytes.extend_from_slice(section);
-            *end = bytes.len() as u32;
-        }
-        Ok(Self {
-            bytes: bytes.into(),
-            ends,
-            events,
-            message: message.start as u32..message.end as u32,
-            has_key: joined.idempotency_key.is_some(),
-            has_values: joined.values.is_some(),
-        })
-    }
-
     pub(super) fn tag(&self) -> &str {
         self.words(Section::Tag)
     }
@@ -173,7 +82,11 @@ impl Text {
     }
 
     pub(super) fn topic(&self, index: usize) -> &str {
-        words(self.of_event(Section::Topics, index, |ends| ends.topic))
+        words(self.topic_bytes(index))
+    }
+
+    pub(super) fn topic_bytes(&self, index: usize) -> &[u8] {
+        self.of_event(Section::Topics, index, |ends| ends.topic)
     }
 
     pub(super) fn event_json(&self, index: usize) -> &[u8] {
@@ -227,22 +140,7 @@ impl Text {
         self.bytes.len() + events * size_of::<EventEnds>()
     }
 
-    pub(super) fn joined(&self) -> Joined<'_> {
-        let validators = self.words(Section::Validators);
-        Joined {
-            tag: self.tag(),
-            author: self.author(),
-            group: self.group(),
-            idempotency_key: self.key(),
-            topics: self.words(Section::Topics),
-            events: self.section(Section::Events),
-            values: self.has_values.then(|| self.section(Section::Values)),
-            validators: (!validators.is_empty()).then_some(validators),
-            message: self.message(),
-        }
-    }
-
-    fn section(&self, section: Section) -> &[u8] {
+    pub(super) fn section(&self, section: Section) -> &[u8] {
         let section = section as usize;
         let start = match section {
             0 => 0,
@@ -256,31 +154,6 @@ impl Text {
     }
 }
 
-/// Where the events of joined texts end, if there is not just one.
-fn event_ends(joined: &Joined<'_>) -> Result<Option<Arc<[EventEnds]>>, JoinedError> {
-    let topics = joined.topics.as_bytes();
-    // Mostly a short text: a plain loop is the fastest.
-    if !topics.contains(&b',') {
-        return Ok(None);
-    }
-    let mut topics = memchr::memchr_iter(b',', topics).chain([topics.len()]);
-    let mut events = Vec::new();
-    for json in memchr::memchr_iter(b'\n', joined.events).chain([joined.events.len()]) {
-        events.push(EventEnds {
-            topic: place(topics.next().ok_or(JoinedError::Topics)?)?,
-            json: place(json)?,
-        });
-    }
-    match topics.next() {
-        None => Ok(Some(events.into())),
-        Some(_) => Err(JoinedError::Topics),
-    }
-}
-
-fn place(bytes: usize) -> Result<u32, JoinedError> {
-    u32::try_from(bytes).map_err(|_| JoinedError::Size)
-}
-
 /// What was a text when it was written is one still.
 fn words(bytes: &[u8]) -> &str {
     debug_assert!(std::str::from_utf8(bytes).is_ok());
@@ -288,7 +161,7 @@ fn words(bytes: &[u8]) -> &str {
 }
 
 /// The lines of a text; at least one.
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
     memchr::memchr_iter(b'\n', text)
         .chain([text.len()])

@@ -16,15 +16,13 @@ pub(crate) fn append_all(
     records: &[NewRecord],
 ) -> Result<Vec<Result<Appended, AppendError>>, Error> {
     // Looked up once, and not for each of a thousand rows.
-    let mut row = step.connection.prepare_cached(
-        "INSERT INTO log (pos, id, kind, created, topics, tag, author, grp, correlator, key, \
-         message_start, message_len, events, data, validators) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
-         ON CONFLICT DO NOTHING",
+    let mut insert_row = step.connection.prepare_cached(
+        "INSERT INTO log (pos, id, key, record) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
     )?;
     let mut answers = Vec::with_capacity(records.len());
+    let mut packed = Vec::new();
     for record in records {
-        let result = append(step, &mut row, record);
+        let result = append(step, &mut insert_row, record, &mut packed);
         answers.push(step.apart(result)?);
     }
     Ok(answers)
@@ -34,6 +32,7 @@ fn append(
     step: &mut Step<'_>,
     insert_row: &mut CachedStatement<'_>,
     record: &NewRecord,
+    packed: &mut Vec<u8>,
 ) -> Result<Result<Appended, AppendError>, Error> {
     let content = &record.content;
     let Some(namespace) = step.namespace(&content.namespace) else {
@@ -44,12 +43,14 @@ fn append(
     {
         return Ok(Err(error));
     }
-    let row = row::encode(content, step.place.config.inline_value_max)?;
-    if record.reply.is_none() && row.large.is_empty() {
+    let large = row::encode(content, step.place.config.inline_value_max, packed)?;
+    let mut insert =
+        |step: &mut Step<'_>| insert(step, insert_row, namespace, record, packed, &large);
+    if record.reply.is_none() && large.is_empty() {
         // One statement is whole by itself.
-        return insert(step, insert_row, namespace, record, &row);
+        return insert(step);
     }
-    step.whole(|step| insert(step, insert_row, namespace, record, &row))
+    step.whole(insert)
 }
 
 fn insert(
@@ -57,7 +58,8 @@ fn insert(
     insert_row: &mut CachedStatement<'_>,
     namespace: i64,
     record: &NewRecord,
-    row: &row::Encoded<'_>,
+    packed: &[u8],
+    large: &row::Large<'_>,
 ) -> Result<Result<Appended, AppendError>, Error> {
     let content = &record.content;
     let connection = step.connection;
@@ -73,19 +75,8 @@ fn insert(
     let inserted = insert_row.execute(params![
         pos,
         content.id.0.as_bytes(),
-        row.kind,
-        content.created.as_nanos(),
-        row.texts.topics,
-        row.texts.tag,
-        row.texts.author,
-        row.texts.group,
-        content.correlator.as_ref().map(Uuid::as_bytes),
-        row.texts.idempotency_key,
-        row.texts.message.start as i64,
-        row.texts.message.len() as i64,
-        row.texts.events,
-        row.values,
-        row.texts.validators,
+        content.idempotency_key(),
+        packed,
     ])?;
     if inserted == 0 {
         return match key_holder(connection, namespace, content.idempotency_key())? {
@@ -96,7 +87,7 @@ fn insert(
             ))),
         };
     }
-    for (part, json) in &row.large {
+    for (part, json) in large {
         connection
             .prepare_cached("INSERT INTO large_values (pos, part, json) VALUES (?1, ?2, ?3)")?
             .execute(params![pos, part, json])?;

@@ -18,6 +18,7 @@ mod error;
 mod figures;
 mod lock;
 mod log;
+mod migration;
 mod namespaces;
 mod offsets;
 mod parked;

@@ -1,4 +1,4 @@
-//! How is the database opened, and brought to the layout that this version knows?
+//! How is the database opened?
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,13 +10,14 @@ use rusqlite::{Connection, OpenFlags};
 use crate::config::{Config, Synchronous};
 use crate::error::Error;
 use crate::lock::inaccessible;
+use crate::migration;
 
 /// The database in the data directory. SQLite keeps `-wal` and `-shm` files beside it.
 pub(crate) const FILE: &str = "photinus.db";
 /// Its write-ahead file.
 pub(crate) const FILE_WAL: &str = "photinus.db-wal";
 /// Says that a database is ours: "PHOT".
-const APPLICATION_ID: i32 = 0x5048_4F54;
+pub(crate) const APPLICATION_ID: i32 = 0x5048_4F54;
 /// Bytes of a page; fixed when the database is created.
 pub(crate) const PAGE_BYTES: u32 = 4096;
 /// Most bytes of pages that a reader keeps. It goes through the log from page to page, and hardly comes back to one:
@@ -24,12 +25,6 @@ pub(crate) const PAGE_BYTES: u32 = 4096;
 const READER_CACHE_BYTES_MAX: u64 = 2 << 20;
 /// How long a statement waits for a lock that a stranger holds, such as a tool that makes a copy.
 const STRANGER_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// The layouts, each made from the one before. `user_version` counts those that were applied.
-const MIGRATIONS: [&str; 2] = [
-    include_str!("../migrations/0001.sql"),
-    include_str!("../migrations/0002.sql"),
-];
 
 /// The data directory: where it is, and the connections to what is in it.
 #[derive(Clone, Debug)]
@@ -73,7 +68,7 @@ impl Place {
             self.inspect(&path)?;
         }
         let connection = self.writing()?;
-        migrate(&connection).map_err(|error| error.at(&self.directory))?;
+        migration::migrate(&connection).map_err(|error| error.at(&self.directory))?;
         if is_new {
             // SQLite syncs the files; the name of a new one is only safe with its directory.
             sync_directory(&self.directory);
@@ -105,7 +100,7 @@ impl Place {
             Ok((pragma("application_id")?, pragma("user_version")?, empty))
         };
         let (application, version, empty) = look().map_err(|error| error.at(path))?;
-        let known = MIGRATIONS.len();
+        let known = migration::NEWEST;
         if application != APPLICATION_ID && !empty {
             return Err(StoreError::new(
                 StoreErrorKind::Corrupt,
@@ -220,27 +215,6 @@ pub(crate) fn limit_pages(connection: &Connection, pages: u64) -> Result<(), Err
 
 fn as_pragma(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Applies what is missing, each migration whole or not at all.
-fn migrate(connection: &Connection) -> Result<(), Error> {
-    let applied: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let applied = usize::try_from(applied)
-        .map_err(|_| Error::damaged(format!("the layout has the impossible number {applied}")))?;
-    for (number, sql) in MIGRATIONS.iter().enumerate().skip(applied) {
-        let version = number + 1;
-        let script = format!(
-            "BEGIN IMMEDIATE;\n{sql}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {version};\nCOMMIT;"
-        );
-        if let Err(error) = connection.execute_batch(&script) {
-            if !connection.is_autocommit() {
-                // The first error is the one to tell; what is open ends with the connection anyway.
-                let _ = connection.execute_batch("ROLLBACK");
-            }
-            return Err(error.into());
-        }
-    }
-    Ok(())
 }
 
 /// Makes the names in a directory durable. Not every platform can; those that cannot do not need it.

@@ -217,7 +217,7 @@ async fn a_newer_layout_is_refused_and_not_touched() {
     let (kind, text) = refusal(newer.path());
     assert_eq!(kind, StoreErrorKind::Newer);
     assert!(
-        text.contains("layout 7") && text.contains("up to 2"),
+        text.contains("layout 7") && text.contains("up to 3"),
         "{text}"
     );
     assert!(["photinus.db", "photinus.db-wal"].map(read) == before);
@@ -303,7 +303,7 @@ async fn a_damaged_row_is_named_and_harms_no_other() {
     rusqlite::Connection::open(directory.path().join("photinus.db"))
         .unwrap()
         .execute_batch(
-            "UPDATE log SET topics = 'a,b,c' WHERE pos & 0xff = 8; UPDATE offsets SET settled = 'x'",
+            "UPDATE log SET record = x'0100' WHERE pos & 0xff = 8; UPDATE offsets SET settled = 'x'",
         )
         .unwrap();
     let store = open(directory.path());

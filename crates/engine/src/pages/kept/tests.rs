@@ -10,6 +10,9 @@ use super::*;
 /// Every record is one event of so many bytes.
 const BYTES: usize = 10;
 
+/// Where a read begins, and of how many records it is.
+type Place = (i64, usize);
+
 struct World {
     kept: Kept<u8>,
     namespace: Namespace,
@@ -36,7 +39,7 @@ impl World {
     }
 
     /// Where the page begins and ends, and what is read early.
-    fn page(&mut self, after: i64) -> (i64, i64, Option<(i64, usize)>) {
+    fn page(&mut self, after: i64) -> (i64, i64, Option<Place>) {
         match self.find(after, 0) {
             Found::Page { piece, next } => (piece.after.0, piece.through.0, next.map(place)),
             other => panic!("{other:?}"),
@@ -55,7 +58,7 @@ impl World {
     }
 
     /// Who gets the page that was read, where each of them is, and what is read early.
-    fn loaded(&mut self, after: i64, records: usize) -> (Vec<(u8, i64)>, Option<(i64, usize)>) {
+    fn loaded(&mut self, after: i64, records: usize) -> (Vec<(u8, i64)>, Option<Place>) {
         let through = (after + records as i64).min(self.head);
         let piece = Piece {
             after: Sequence(after),
@@ -97,7 +100,7 @@ impl World {
     }
 }
 
-fn place(read: Read) -> (i64, usize) {
+fn place(read: Read) -> Place {
     (read.after.0, read.limit.records)
 }
 

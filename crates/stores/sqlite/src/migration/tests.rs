@@ -1,0 +1,162 @@
+//! Is everything of an older layout found in the newest?
+
+use photinus_contract::record::NewRecord;
+use photinus_contract::store::{AppendError, Log, ReadLimit};
+use photinus_contract::{EventType, MessageId, Sequence};
+use rusqlite::params;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{Config, SqliteStore, schema};
+
+fn id(number: u128) -> MessageId {
+    MessageId::from_v7(Uuid::from_u128(number << 12))
+}
+
+/// A database of the second layout, with this row and one with two events and three values.
+fn older(first_topics: &str) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let connection = Connection::open(directory.path().join(schema::FILE)).unwrap();
+    connection.execute_batch(&MIGRATIONS[..2].concat()).unwrap();
+    connection
+        .execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 2; \
+             INSERT INTO namespaces VALUES (3, 'ns', '', 1)"
+        ))
+        .unwrap();
+    let insert = "INSERT INTO log VALUES \
+                  (?1, ?2, ?3, ?4, ?5, ?6, 'author', ?7, ?8, ?9, 2, 4, ?10, ?11, ?12)";
+    let none = rusqlite::types::Null;
+    let (first, second, correlator) = (id(1).0, id(2).0, Uuid::from_u128(7));
+    let plain = params![
+        3_i64 << 40 | 1,
+        first.as_bytes(),
+        0,
+        11,
+        first_topics,
+        "",
+        "",
+        none,
+        none,
+        b"{\"a\":1",
+        none,
+        none,
+    ];
+    connection.execute(insert, plain).unwrap();
+    let full = params![
+        3_i64 << 40 | 3,
+        second.as_bytes(),
+        1,
+        12,
+        "a,b",
+        "tag",
+        "0a0b",
+        correlator.as_bytes(),
+        "key",
+        b"{\"b\":1\n{\"b\":22",
+        b"1\n\n[2]",
+        "jnd",
+    ];
+    connection.execute(insert, full).unwrap();
+    connection
+        .execute(
+            "INSERT INTO large_values VALUES (?1, 1, x'2231')",
+            [3_i64 << 40 | 3],
+        )
+        .unwrap();
+    directory
+}
+
+#[tokio::test]
+async fn a_log_in_columns_is_read_as_it_was_written() {
+    let directory = older("t");
+    let store = SqliteStore::open(directory.path(), Config::default()).unwrap();
+    let ns = Namespace::new("ns");
+    let all = ReadLimit {
+        records: 9,
+        bytes: usize::MAX,
+    };
+    let page = store.read(&ns, Sequence(0), all).await.unwrap();
+    let [plain, full] = &page.records[..] else {
+        panic!("{page:?}");
+    };
+    assert_eq!((plain.last, plain.content.id), (Sequence(1), id(1)));
+    assert_eq!(plain.content.kind, EventType::MessageConfirmed);
+    assert_eq!(plain.content.created, Timestamp::from_nanos(11));
+    let texts = |record: &photinus_contract::Record| {
+        let content = &record.content;
+        let texts = [content.tag(), content.author(), content.group()];
+        texts.map(str::to_owned)
+    };
+    assert_eq!(texts(plain), ["", "author", ""]);
+    assert_eq!(
+        (plain.content.topic(0), plain.content.events_len()),
+        ("t", 1)
+    );
+    assert_eq!(plain.content.event_json(0), b"{\"a\":1");
+    assert_eq!(plain.content.message_json(), b"a\":1");
+    assert_eq!(plain.content.correlator, None);
+    assert_eq!(plain.content.idempotency_key(), None);
+    assert_eq!(plain.content.values_len(), 0);
+
+    let content = &full.content;
+    assert_eq!((full.last, content.id), (Sequence(3), id(2)));
+    assert_eq!(content.kind, EventType::MessageRejected);
+    assert_eq!(texts(full), ["tag", "author", "0a0b"]);
+    assert_eq!(content.correlator, Some(Uuid::from_u128(7)));
+    assert_eq!(content.idempotency_key(), Some("key"));
+    assert_eq!([content.topic(0), content.topic(1)], ["a", "b"]);
+    assert_eq!(content.event_json(0), b"{\"b\":1");
+    assert_eq!(content.event_json(1), b"{\"b\":22");
+    let values: Vec<_> = content
+        .values()
+        .map(|value| (value.validator, value.json))
+        .collect();
+    let expected: [(Validator, Option<&[u8]>); 3] = [
+        (Validator::Json, Some(b"1")),
+        (Validator::None, None),
+        (Validator::Definition, Some(b"[2]")),
+    ];
+    assert_eq!(values, expected);
+
+    // The log goes on, and its keys and ids are still taken.
+    assert_eq!(
+        store
+            .record(&ns, id(2).event(1).0)
+            .await
+            .unwrap()
+            .unwrap()
+            .last,
+        Sequence(3)
+    );
+    let mut again = content.clone();
+    again.id = id(3);
+    again.edit(|parts| parts.values.clear());
+    let answers = store.append(vec![NewRecord::new(again.clone())]).await;
+    assert_eq!(answers, [Err(AppendError::DuplicateKey { holder: id(2) })]);
+    again.edit(|parts| parts.idempotency_key = None);
+    let answers = store.append(vec![NewRecord::new(again)]).await;
+    assert_eq!(answers[0].as_ref().unwrap().last, Sequence(5));
+}
+
+#[tokio::test]
+async fn an_older_database_with_a_damaged_row_is_refused_and_left_as_it_is() {
+    let directory = older("a,b");
+    for _ in 0..2 {
+        let refused = SqliteStore::open(directory.path(), Config::default()).map(|_| ());
+        let error = refused.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("a row of the log has another number"),
+            "{error}"
+        );
+    }
+    let connection = Connection::open(directory.path().join(schema::FILE)).unwrap();
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    assert_eq!(version, Ok(2));
+    let rows = connection.query_row("SELECT count(*) FROM log WHERE topics <> ''", [], |row| {
+        row.get::<_, i64>(0)
+    });
+    assert_eq!(rows, Ok(2));
+}
