@@ -1,14 +1,12 @@
 //! Which of several connections serves a subscription?
 
-use std::collections::VecDeque;
-
 use photinus_contract::ConnectionId;
 
 /// The connections that want a subscription, in the order in which they came. The first is served; the others
 /// wait in order and take over when it is closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Connections {
-    waiting: VecDeque<Member>,
+    waiting: Vec<Member>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +22,7 @@ impl Connections {
         if self.waiting.iter().all(|member| member.id != id) {
             // Mostly there is one, ever.
             self.waiting.reserve_exact(1);
-            self.waiting.push_back(Member {
+            self.waiting.push(Member {
                 id,
                 up: true,
                 busy: false,
@@ -41,20 +39,20 @@ impl Connections {
 
     /// The connection that is served, able or not.
     pub(crate) fn served(&self) -> Option<&ConnectionId> {
-        self.waiting.front().map(|member| &member.id)
+        self.waiting.first().map(|member| &member.id)
     }
 
     /// The connection that is served, if it can take something now.
     pub(crate) fn able(&self) -> Option<&ConnectionId> {
         self.waiting
-            .front()
+            .first()
             .filter(|member| member.up && !member.busy)
             .map(|member| &member.id)
     }
 
     /// Whether the connection that is served is up, busy or not.
     pub(crate) fn is_up(&self) -> bool {
-        self.waiting.front().is_some_and(|member| member.up)
+        self.waiting.first().is_some_and(|member| member.up)
     }
 
     /// Notes whether a connection is up. Coming up ends being busy.

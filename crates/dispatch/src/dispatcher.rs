@@ -18,6 +18,7 @@ mod deliveries;
 mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use photinus_contract::store::OffsetRecord;
 use photinus_contract::{ConnectionId, MessageInput, Sequence, VoidReason};
@@ -25,6 +26,7 @@ use photinus_contract::{ConnectionId, MessageInput, Sequence, VoidReason};
 use crate::connections::Connections;
 use crate::instant::Instant;
 use crate::position::{Position, Progress, Unsaved};
+use crate::rare::Rare;
 use crate::unanswered::Unanswered;
 use crate::window::{SlotState, Window};
 
@@ -36,7 +38,9 @@ pub const SETTLED_SPAN_MAX: usize = 65_536;
 /// One active subscription. See the picture above.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Dispatcher<E> {
-    config: DispatcherConfig,
+    config: Arc<DispatcherConfig>,
+    /// Spreads its delays from those of others.
+    seed: u64,
     progress: Progress,
     read_to: Sequence,
     delivered_to: Sequence,
@@ -46,19 +50,35 @@ pub struct Dispatcher<E> {
     in_flight: Unanswered,
     /// Apart, because most subscriptions have none.
     batch: Option<Box<BatchInFlight>>,
-    /// Replies and parked entries that are being written, by the number of their delivery.
-    writing: BTreeMap<u64, Sequence>,
+    errands: Rare<Errands>,
+    waits: Rare<Waits>,
     next_number: u64,
     /// When the oldest ready event of the next batch became ready.
     filling_since: Option<Instant>,
-    held_until: Option<Instant>,
-    paused: Option<Option<Instant>>,
     closed: bool,
-    voids: VecDeque<(ConnectionId, u64, VoidReason)>,
-    writes: VecDeque<Write>,
     /// The next event did not fit into what the window has left.
     no_fit: bool,
     late_answers: u64,
+}
+
+/// What others have to do for it besides deliveries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Errands {
+    /// The driver has not been asked for these yet.
+    voids: VecDeque<(ConnectionId, u64, VoidReason)>,
+    /// Nor for these.
+    writes: VecDeque<Write>,
+    /// Replies and parked entries that are being written, by the number of their delivery.
+    writing: BTreeMap<u64, Sequence>,
+}
+
+/// Why it delivers nothing although it could.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Waits {
+    /// It failed, and tries again then.
+    held_until: Option<Instant>,
+    /// An outcome has paused it: until then, or until resumed.
+    paused: Option<Option<Instant>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -85,9 +105,10 @@ enum Written {
 
 impl<E: Clone> Dispatcher<E> {
     /// A dispatcher that goes on where the record says. It does nothing until a connection comes.
-    pub fn new(config: DispatcherConfig, record: &OffsetRecord) -> Self {
+    pub fn new(config: impl Into<Arc<DispatcherConfig>>, record: &OffsetRecord) -> Self {
         Self {
-            config,
+            config: config.into(),
+            seed: 0,
             progress: Progress::new(record),
             read_to: record.offset,
             delivered_to: record.offset,
@@ -95,17 +116,19 @@ impl<E: Clone> Dispatcher<E> {
             connections: Connections::default(),
             in_flight: Unanswered::default(),
             batch: None,
-            writing: BTreeMap::new(),
+            errands: Rare::default(),
+            waits: Rare::default(),
             next_number: 1,
             filling_since: None,
-            held_until: None,
-            paused: None,
             closed: false,
-            voids: VecDeque::new(),
-            writes: VecDeque::new(),
             no_fit: false,
             late_answers: 0,
         }
+    }
+
+    /// Its delays are spread by this number, from those of others with another.
+    pub fn spread_by(self, seed: u64) -> Self {
+        Self { seed, ..self }
     }
 
     /// Takes an input. Inputs that do not fit, such as answers to voided deliveries, change nothing.
@@ -138,7 +161,7 @@ impl<E: Clone> Dispatcher<E> {
                 self.answer(now, &connection, number, verdict, items);
             }
             Input::Written { number, stored } => self.written(now, number, stored),
-            Input::Resume => self.paused = None,
+            Input::Resume => self.waits.change(|waits| waits.paused = None),
             Input::Timeout => self.expire(now),
             Input::Full => self.no_fit = !self.window.is_empty(),
             Input::Close => {
@@ -152,20 +175,7 @@ impl<E: Clone> Dispatcher<E> {
     /// What is to be done next; deliveries one at a time, so that the answer to each hand-over counts for the
     /// next.
     pub fn poll_action(&mut self, now: Instant) -> Option<Action<E>> {
-        if let Some((connection, number, reason)) = self.voids.pop_front() {
-            return Some(Action::Void {
-                connection,
-                number,
-                reason,
-            });
-        }
-        while let Some(write) = self.writes.pop_front() {
-            // A rewind may have taken the answer back meanwhile.
-            if self.writing.contains_key(&write.number) {
-                return self.write_action(write);
-            }
-        }
-        self.next_delivery(now)
+        self.next_errand().or_else(|| self.next_delivery(now))
     }
 
     /// When [`Input::Timeout`] is due, if nothing else happens.
@@ -177,19 +187,15 @@ impl<E: Clone> Dispatcher<E> {
             Some(batch) => batch.deadline,
             None => self.first_deadline(),
         };
-        let pause = self.paused.flatten();
+        let waits = self.waits.get();
+        let pause = waits.and_then(|waits| waits.paused.flatten());
+        let hold = waits.and_then(|waits| waits.held_until);
         // A batch goes out by time only if nothing else keeps it back; what does has a timer or an input of
         // its own.
         let fill = self.fill_deadline().filter(|_| {
-            self.batch.is_none()
-                && self.held_until.is_none()
-                && self.paused.is_none()
-                && self.connections.able().is_some()
+            self.batch.is_none() && waits.is_none() && self.connections.able().is_some()
         });
-        [acks, pause, self.held_until, fill]
-            .into_iter()
-            .flatten()
-            .min()
+        [acks, pause, hold, fill].into_iter().flatten().min()
     }
 
     /// How much more it can hold; `None` if nothing.
@@ -277,13 +283,14 @@ impl<E: Clone> Dispatcher<E> {
 
     /// Whether an outcome has paused it.
     pub fn is_paused(&self, now: Instant) -> bool {
-        self.paused
-            .is_some_and(|until| until.is_none_or(|until| until > now))
+        let waits = self.waits.get();
+        waits.is_some_and(|waits| waits.is_paused(now))
     }
 
     /// Whether it waits before it tries again.
     pub fn is_delayed(&self, now: Instant) -> bool {
-        self.held_until.is_some_and(|until| until > now)
+        let waits = self.waits.get();
+        waits.is_some_and(|waits| waits.is_held(now))
     }
 
     /// How many answers came for deliveries that were no longer current.
@@ -331,7 +338,8 @@ impl<E: Clone> Dispatcher<E> {
         if self.connections.remove(id) {
             // Nobody is told: the connection that had them is gone.
             self.rewind(now, VoidReason::Rewound, &BTreeSet::new());
-            self.voids.retain(|(connection, _, _)| connection != id);
+            self.errands
+                .change_if_any(|errands| errands.voids.retain(|(to, _, _)| to != id));
         }
     }
 
@@ -369,6 +377,29 @@ impl<E: Clone> Dispatcher<E> {
             self.offset() <= self.read_to,
             "nothing is settled that was not read"
         );
+    }
+}
+
+impl Errands {
+    fn next_write(&mut self) -> Option<Write> {
+        while let Some(write) = self.writes.pop_front() {
+            // A rewind may have taken the answer back meanwhile.
+            if self.writing.contains_key(&write.number) {
+                return Some(write);
+            }
+        }
+        None
+    }
+}
+
+impl Waits {
+    fn is_held(&self, now: Instant) -> bool {
+        self.held_until.is_some_and(|until| until > now)
+    }
+
+    fn is_paused(&self, now: Instant) -> bool {
+        let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
+        self.paused.is_some_and(|until| !is_over(until))
     }
 }
 

@@ -8,6 +8,7 @@ mod pattern;
 mod patterns;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use photinus_contract::filter::Attribute;
 use photinus_contract::{CodedError, Event, SubscriptionFilter};
@@ -18,8 +19,14 @@ pub use self::patterns::Patterns;
 
 /// The filter of a subscription, ready to be asked. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Filter {
-    tests: Arc<[(Attribute, Arc<Pattern>)]>,
+pub struct Filter(Arc<Tests>);
+
+/// What a filter tests, counted as long as it is there.
+#[derive(Debug)]
+struct Tests {
+    tests: Box<[(Attribute, Arc<Pattern>)]>,
+    /// What all filters take together, with this one.
+    used: Arc<AtomicUsize>,
 }
 
 impl Filter {
@@ -31,25 +38,43 @@ impl Filter {
 
     /// Whether the event matches.
     pub fn matches(&self, event: &Event) -> bool {
-        self.tests
+        self.tests()
             .iter()
             .all(|(attribute, pattern)| pattern.is_found(event.attribute(*attribute)))
     }
 
     /// About how many bytes of memory it takes, its patterns included, with what one thread's searches learn.
     pub fn memory(&self) -> usize {
-        let patterns = self.tests.iter().map(|(_, pattern)| pattern.memory());
-        self.own_memory() + patterns.sum::<usize>()
+        let patterns = self.tests().iter().map(|(_, pattern)| pattern.memory());
+        self.0.memory() + patterns.sum::<usize>()
     }
 
-    /// About how many bytes of memory it takes besides its patterns.
-    pub fn own_memory(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.tests)
+    /// A filter that is counted in `used`, besides its patterns.
+    fn counted(tests: Vec<(Attribute, Arc<Pattern>)>, used: Arc<AtomicUsize>) -> Self {
+        let tests = Tests {
+            tests: tests.into(),
+            used,
+        };
+        tests.used.fetch_add(tests.memory(), Ordering::Relaxed);
+        Self(Arc::new(tests))
     }
 
     /// What it tests, no attribute twice.
     pub(crate) fn tests(&self) -> &[(Attribute, Arc<Pattern>)] {
-        &self.tests
+        &self.0.tests
+    }
+}
+
+impl Tests {
+    /// About how many bytes of memory they take besides their patterns.
+    fn memory(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.tests)
+    }
+}
+
+impl Drop for Tests {
+    fn drop(&mut self) {
+        self.used.fetch_sub(self.memory(), Ordering::Relaxed);
     }
 }
 

@@ -12,6 +12,7 @@ mod filter;
 mod instant;
 mod matcher;
 mod position;
+mod rare;
 mod retry;
 mod unanswered;
 mod window;

@@ -148,6 +148,25 @@ impl<K: Copy> EventMatcher<K> {
                 self.tables(group.attribute).remove(&group.pattern);
             }
         }
+        if self.is_empty() {
+            // Nothing is kept for nobody.
+            self.attributes = Vec::new();
+        }
+    }
+
+    /// About how many bytes take what it remembers of texts.
+    pub fn remembered(&self) -> usize {
+        let attributes = self.attributes.iter();
+        attributes
+            .map(|(_, tables)| tables.searches.remembered())
+            .sum()
+    }
+
+    /// Forgets what it remembers of texts. They are searched again when they come again.
+    pub fn forget(&mut self) {
+        for (_, tables) in &mut self.attributes {
+            tables.searches.forget();
+        }
     }
 
     /// Adds the keys of all members whose filter matches to `found`, each once.

@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use photinus_contract::Sequence;
 use photinus_contract::store::OffsetRecord;
 
+use crate::rare::Rare;
+
 /// What the offset record of a subscription says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
@@ -32,17 +34,27 @@ pub enum Unsaved {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Progress {
     offset: Sequence,
-    settled: BTreeSet<i64>,
-    failures: BTreeMap<Sequence, u32>,
+    noted: Rare<Noted>,
     unsaved: Unsaved,
+}
+
+/// What is known of events above the offset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Noted {
+    /// They are settled for good.
+    settled: BTreeSet<i64>,
+    /// Counted failures.
+    failures: BTreeMap<Sequence, u32>,
 }
 
 impl Progress {
     pub(crate) fn new(record: &OffsetRecord) -> Self {
         Self {
             offset: record.offset,
-            settled: record.settled.iter().cloned().flatten().collect(),
-            failures: record.failures.iter().copied().collect(),
+            noted: Rare::new(Noted {
+                settled: record.settled.iter().cloned().flatten().collect(),
+                failures: record.failures.iter().copied().collect(),
+            }),
             unsaved: Unsaved::Nothing,
         }
     }
@@ -59,12 +71,10 @@ impl Progress {
         }
         self.offset = to;
         self.unsaved = self.unsaved.max(urgency);
-        if !self.settled.is_empty() {
-            self.settled = self.settled.split_off(&(to.0 + 1));
-        }
-        if !self.failures.is_empty() {
-            self.failures = self.failures.split_off(&to.next());
-        }
+        self.noted.change_if_any(|noted| {
+            noted.settled = noted.settled.split_off(&(to.0 + 1));
+            noted.failures = noted.failures.split_off(&to.next());
+        });
     }
 
     /// Notes an event above the offset as settled for good.
@@ -73,31 +83,40 @@ impl Progress {
             sequence > self.offset,
             "only what is above the offset needs a note"
         );
-        self.settled.insert(sequence.0);
-        self.failures.remove(&sequence);
+        self.noted.change(|noted| {
+            noted.settled.insert(sequence.0);
+            noted.failures.remove(&sequence);
+        });
         self.unsaved = Unsaved::Settled;
     }
 
     pub(crate) fn is_settled(&self, sequence: Sequence) -> bool {
-        self.settled.contains(&sequence.0)
+        let noted = self.noted.get();
+        noted.is_some_and(|noted| noted.settled.contains(&sequence.0))
     }
 
     /// Whether so many events above the offset are settled for good that reading on has to wait. What was
     /// settled before a restart is read again first, for the gap is among it.
     pub(crate) fn is_span_full(&self, read_to: Sequence, max: usize) -> bool {
-        self.settled.len() >= max && self.settled.last().is_some_and(|last| *last <= read_to.0)
+        self.noted.get().is_some_and(|Noted { settled, .. }| {
+            settled.len() >= max && settled.last().is_some_and(|last| *last <= read_to.0)
+        })
     }
 
     /// Counts a failure and returns how many there are now.
     pub(crate) fn count_failure(&mut self, sequence: Sequence) -> u32 {
-        let failures = self.failures.entry(sequence).or_default();
-        *failures = failures.saturating_add(1);
         self.unsaved = Unsaved::Settled;
-        *failures
+        self.noted.change(|noted| {
+            let failures = noted.failures.entry(sequence).or_default();
+            *failures = failures.saturating_add(1);
+            *failures
+        })
     }
 
     pub(crate) fn failures(&self, sequence: Sequence) -> u32 {
-        self.failures.get(&sequence).copied().unwrap_or_default()
+        let noted = self.noted.get();
+        let failures = noted.and_then(|noted| noted.failures.get(&sequence));
+        failures.copied().unwrap_or_default()
     }
 
     pub(crate) fn unsaved(&self) -> Unsaved {
@@ -117,7 +136,8 @@ impl Progress {
 
     pub(crate) fn position(&self) -> Position {
         let mut settled: Vec<RangeInclusive<i64>> = Vec::new();
-        for &sequence in &self.settled {
+        let noted = self.noted.get();
+        for &sequence in noted.iter().flat_map(|noted| &noted.settled) {
             match settled.last_mut() {
                 Some(range) if *range.end() + 1 == sequence => {
                     *range = *range.start()..=sequence;
@@ -125,15 +145,11 @@ impl Progress {
                 _ => settled.push(sequence..=sequence),
             }
         }
-        let failures = self
-            .failures
-            .iter()
-            .map(|(&sequence, &count)| (sequence, count))
-            .collect();
+        let failures = noted.iter().flat_map(|noted| &noted.failures);
         Position {
             offset: self.offset,
             settled,
-            failures,
+            failures: failures.map(|(&event, &count)| (event, count)).collect(),
         }
     }
 }

@@ -90,7 +90,6 @@ fn config(read_ahead: u16) -> DispatcherConfig {
             initial: Duration::ZERO,
             ..RetrySchedule::default()
         },
-        seed: 0,
     }
 }
 

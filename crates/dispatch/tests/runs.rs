@@ -23,7 +23,6 @@ fn dispatcher() -> Dispatcher<i64> {
         ack_timeout: Some(Duration::from_secs(9)),
         window_bytes_max: 1 << 20,
         retry: RetrySchedule::default(),
-        seed: 1,
     };
     let mut dispatcher = Dispatcher::new(config, &OffsetRecord::new(Sequence(0), 1, 0));
     dispatcher.handle(NOW, Input::Connect(connection()));

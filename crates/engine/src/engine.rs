@@ -126,7 +126,7 @@ impl Engine {
         for subscription in store.subscriptions().await? {
             // It compiled when it was created; if this version disagrees, the rest goes on without it.
             match filters.compile_stored(&subscription.filter) {
-                Ok(filter) => registry.put(Arc::new(subscription), Arc::new(filter)),
+                Ok(filter) => registry.put(Arc::new(subscription), filter),
                 Err(error) => {
                     warn!(name = %subscription.name, %error, "its filter is not understood")
                 }

@@ -3,45 +3,32 @@
 //! A few bytes of regular expression can need hundreds of kilobytes of automaton. So a pattern that many filters
 //! have is kept once, what all take together is counted, and a new one that would pass the limit is refused.
 
-use std::ops::Deref;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use photinus_contract::{CodedError, SubscriptionFilter};
 use photinus_dispatch::{Filter, Patterns};
 
 /// The filters of all subscriptions, in bytes.
 pub(crate) struct Filters {
     patterns: Patterns,
-    /// What filters take besides their patterns.
-    used: Arc<AtomicUsize>,
     bytes_max: usize,
-}
-
-/// A filter that is counted as long as it is there.
-pub(crate) struct CountedFilter {
-    filter: Filter,
-    used: Arc<AtomicUsize>,
 }
 
 impl Filters {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             patterns: Patterns::default(),
-            used: Arc::default(),
             bytes_max,
         }
     }
 
     /// How many bytes they take.
     pub(crate) fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed) + self.patterns.memory()
+        self.patterns.memory()
     }
 
     /// Compiles the filter of a new subscription. `FF10171` if it does not compile, `PH00431` if there is no
     /// memory for it.
-    pub(crate) fn compile(&self, filter: &SubscriptionFilter) -> Result<CountedFilter, CodedError> {
-        let counted = self.compile_stored(filter)?;
+    pub(crate) fn compile(&self, filter: &SubscriptionFilter) -> Result<Filter, CodedError> {
+        let compiled = self.compile_stored(filter)?;
         if self.used() > self.bytes_max {
             let max = self.bytes_max;
             return Err(CodedError::new(
@@ -52,35 +39,12 @@ impl Filters {
                 ),
             ));
         }
-        Ok(counted)
+        Ok(compiled)
     }
 
     /// Compiles the filter of a subscription that was accepted before, whatever there is already.
-    pub(crate) fn compile_stored(
-        &self,
-        filter: &SubscriptionFilter,
-    ) -> Result<CountedFilter, CodedError> {
-        let filter = self.patterns.compile(filter)?;
-        self.used.fetch_add(filter.own_memory(), Ordering::Relaxed);
-        Ok(CountedFilter {
-            filter,
-            used: self.used.clone(),
-        })
-    }
-}
-
-impl Deref for CountedFilter {
-    type Target = Filter;
-
-    fn deref(&self) -> &Filter {
-        &self.filter
-    }
-}
-
-impl Drop for CountedFilter {
-    fn drop(&mut self) {
-        self.used
-            .fetch_sub(self.filter.own_memory(), Ordering::Relaxed);
+    pub(crate) fn compile_stored(&self, filter: &SubscriptionFilter) -> Result<Filter, CodedError> {
+        self.patterns.compile(filter)
     }
 }
 

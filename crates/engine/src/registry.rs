@@ -13,15 +13,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use photinus_contract::secrets::SecretPlaces;
 use photinus_contract::transport::{ConnectionState, Scope};
 use photinus_contract::{
-    ChangeFilter, CodedError, ConnectionId, Matcher, Namespace, Subscription, SubscriptionId,
+    ChangeFilter, CodedError, ConnectionId, Matcher, Namespace, Sequence, Subscription,
+    SubscriptionId,
 };
+use photinus_dispatch::Filter;
 use tokio::sync::oneshot;
 use tracing::warn;
 
 use self::closed::ClosedConnections;
 use self::connected::Connected;
 use crate::changes::ConnectionChanges;
-use crate::filters::CountedFilter;
 use crate::metrics::SubscriptionMetrics;
 use crate::namespaces::NamespaceMap;
 use crate::shard::{Mail, Origin, ShardHandle, Spec};
@@ -48,7 +49,7 @@ struct State {
 
 struct Stored {
     subscription: Arc<Subscription>,
-    filter: Arc<CountedFilter>,
+    filter: Filter,
     metrics: Arc<SubscriptionMetrics>,
     /// It is being changed in the store: nobody is attached until that is done.
     changing: bool,
@@ -115,7 +116,7 @@ impl Registry {
     }
 
     /// Serves a stored subscription: a new one, or one that was changed.
-    pub(crate) fn put(&self, subscription: Arc<Subscription>, filter: Arc<CountedFilter>) {
+    pub(crate) fn put(&self, subscription: Arc<Subscription>, filter: Filter) {
         let mut state = self.lock();
         let id = subscription.id;
         let name = (subscription.namespace.clone(), subscription.name.clone());
@@ -211,12 +212,13 @@ impl Registry {
         Ok(())
     }
 
-    /// Starts an ephemeral subscription on a connection.
+    /// Starts an ephemeral subscription on a connection, after `offset`.
     pub(crate) fn attach_ephemeral(
         &self,
         transport: &'static str,
         connection: &ConnectionId,
         spec: Spec,
+        offset: Sequence,
     ) -> Result<(), CodedError> {
         let mut state = self.lock();
         let id = spec.subscription.id;
@@ -227,6 +229,7 @@ impl Registry {
         let spec = Box::new(spec);
         self.shard(id).post(Mail::Attach {
             spec,
+            origin: Origin::Memory { offset },
             connection,
             up,
         });
@@ -350,12 +353,12 @@ impl Registry {
             filter: stored.filter.clone(),
             namespace,
             transport,
-            origin: Origin::Stored,
             metrics: stored.metrics.clone(),
         });
         let connection = connection.clone();
         self.shard(id).post(Mail::Attach {
             spec,
+            origin: Origin::Stored,
             connection,
             up,
         });

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use photinus_contract::transport::ConnectionState;
 use photinus_contract::{ConnectionId, Namespace, Sequence, SubscriptionId};
-use photinus_dispatch::{Input, Instant};
+use photinus_dispatch::{DispatcherConfig, Input, Instant};
 use tracing::{info, warn};
 
 use self::active::{Phase, Running};
@@ -36,6 +36,9 @@ use crate::tail::Piece;
 const EVENTS_PER_TURN: usize = 1_024;
 /// How many dispatchers run between two looks into the mailbox.
 const RUNS_PER_TURN: usize = 64;
+
+/// For how many there is room in the queue of those that can run while there is nothing to do.
+const RUNNABLE_IDLE: usize = 1_024;
 
 /// The mailboxes of shards that are to be started.
 pub(crate) fn mailboxes(count: usize) -> Vec<ShardHandle> {
@@ -66,11 +69,13 @@ struct Shard {
     /// Whom an event matches; empty but while it is looked at.
     found: Vec<SubscriptionId>,
     /// Those that wait for a page, by where it goes on.
-    waiting: BTreeMap<(Namespace, Sequence), Vec<SubscriptionId>>,
+    waiting: BTreeMap<(Namespace, Sequence), BTreeSet<SubscriptionId>>,
     timers: BTreeSet<(Instant, SubscriptionId)>,
     /// Pieces of tails that dispatchers share within a turn.
     pieces: BTreeMap<Namespace, Piece>,
     saves: save::Saves,
+    /// How the dispatcher behaves that was begun last.
+    dispatcher_config: Option<Arc<DispatcherConfig>>,
     starts: u64,
 }
 
@@ -91,6 +96,7 @@ impl Shard {
             timers: BTreeSet::new(),
             pieces: BTreeMap::new(),
             saves: save::Saves::default(),
+            dispatcher_config: None,
             starts: 0,
         }
     }
@@ -133,7 +139,9 @@ impl Shard {
     }
 
     /// Waits until there is mail or time for something. A spurious return does no harm.
-    async fn wait(&self) {
+    async fn wait(&mut self) {
+        // What many needed once is not kept while nobody does.
+        self.runnable.shrink_to(RUNNABLE_IDLE);
         let timer = self.timers.first().map(|(due, _)| *due);
         let due = [timer, self.saves.due()].into_iter().flatten().min();
         match due {
@@ -167,9 +175,10 @@ impl Shard {
         match mail {
             Mail::Attach {
                 spec,
+                origin,
                 connection,
                 up,
-            } => self.attach(*spec, connection, up),
+            } => self.attach(*spec, origin, connection, up),
             Mail::Detach {
                 subscription,
                 connection,

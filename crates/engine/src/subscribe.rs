@@ -11,17 +11,16 @@ use photinus_contract::{
     ChangeEvent, ChangeFilter, ChangeKind, CodedError, ConnectionId, Namespace, Secrets, Sequence,
     Subscription, SubscriptionFilter, SubscriptionId, SubscriptionOptions, Timestamp,
 };
-use photinus_dispatch::SETTLED_SPAN_MAX;
+use photinus_dispatch::{Filter, SETTLED_SPAN_MAX};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use self::check::{checked, start};
 use crate::changes::ConnectionChanges;
 use crate::core::Core;
-use crate::filters::CountedFilter;
 use crate::metrics::SubscriptionMetrics;
 use crate::publish::unavailable;
-use crate::shard::{Origin, Spec};
+use crate::shard::Spec;
 use crate::transports::RunningTransport;
 
 /// The transport of a subscription that names none.
@@ -62,7 +61,7 @@ pub struct SubscriptionInput {
 /// A subscription that passed all checks but those that the store makes.
 struct Checked {
     transport: Arc<RunningTransport>,
-    filter: Arc<CountedFilter>,
+    filter: Filter,
     options: SubscriptionOptions,
     secrets: Secrets,
 }
@@ -168,15 +167,14 @@ impl Core {
         let subscription = Arc::new(subscription);
         let lane = namespace.metrics.lane(transport.name());
         let spec = Spec {
-            metrics: Arc::new(SubscriptionMetrics::new(lane, true)),
+            metrics: Arc::new(SubscriptionMetrics::ephemeral(lane)),
             subscription: subscription.clone(),
-            filter: Arc::new(compiled),
+            filter: compiled,
             namespace,
             transport: transport.clone(),
-            origin: Origin::Memory { offset },
         };
         self.registry
-            .attach_ephemeral(transport.name(), connection, spec)?;
+            .attach_ephemeral(transport.name(), connection, spec, offset)?;
         Ok(subscription)
     }
 
@@ -242,7 +240,7 @@ impl Core {
         let (filter, secrets) = checked(&transport, filter, &mut options, &kept, &self.filters)?;
         Ok(Checked {
             transport,
-            filter: Arc::new(filter),
+            filter,
             options,
             secrets,
         })

@@ -91,7 +91,10 @@ impl<E: Clone> Dispatcher<E> {
     }
 
     pub(super) fn written(&mut self, now: Instant, number: u64, stored: bool) {
-        let Some(sequence) = self.writing.remove(&number) else {
+        let sequence = self
+            .errands
+            .change_if_any(|errands| errands.writing.remove(&number));
+        let Some(sequence) = sequence.flatten() else {
             return;
         };
         let Some(slot) = self.window.get_mut(sequence) else {
@@ -117,12 +120,10 @@ impl<E: Clone> Dispatcher<E> {
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
-        self.held_until = self.held_until.filter(|until| *until > now);
-        if let Some(Some(until)) = self.paused
-            && until <= now
-        {
-            self.paused = None;
-        }
+        self.waits.change_if_any(|waits| {
+            waits.held_until = waits.held_until.filter(|_| waits.is_held(now));
+            waits.paused = waits.paused.filter(|_| waits.is_paused(now));
+        });
         let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         let mut expired: Vec<(u64, Sequence)> = Vec::new();
         if let Some(batch) = &self.batch {
@@ -148,7 +149,7 @@ impl<E: Clone> Dispatcher<E> {
         let counted = self.connections.is_up();
         let mut rewind = Rewind::default();
         self.fail(lowest, None, counted, &mut rewind);
-        self.held_until = Some(now.after(rewind.delay));
+        self.hold(now, rewind.delay);
         self.rewind(now, VoidReason::Rewound, &numbers);
     }
 
@@ -186,7 +187,7 @@ impl<E: Clone> Dispatcher<E> {
         } else {
             self.progress.failures(sequence).max(1)
         };
-        let seed = self.config.seed ^ sequence.0.unsigned_abs();
+        let seed = self.seed ^ sequence.0.unsigned_abs();
         let delay = delay.map_or_else(
             || self.config.retry.delay(failures, seed),
             |delay| delay.min(DELAY_MAX),
@@ -200,12 +201,17 @@ impl<E: Clone> Dispatcher<E> {
             return;
         }
         if let Some(until) = rewind.pause {
-            self.paused = Some(until);
+            self.waits.change(|waits| waits.paused = Some(until));
         }
         if !rewind.delay.is_zero() {
-            self.held_until = Some(now.after(rewind.delay));
+            self.hold(now, rewind.delay);
         }
         self.rewind(now, VoidReason::Rewound, &BTreeSet::new());
+    }
+
+    fn hold(&mut self, now: Instant, delay: Duration) {
+        self.waits
+            .change(|waits| waits.held_until = Some(now.after(delay)));
     }
 
     /// Back to the offset: everything above is to be delivered again, except what is being parked.
@@ -213,7 +219,8 @@ impl<E: Clone> Dispatcher<E> {
         self.void_all(reason, timed_out);
         for slot in self.window.iter_mut() {
             if let SlotState::Replying { number } = slot.state {
-                self.writing.remove(&number);
+                self.errands
+                    .change_if_any(|errands| errands.writing.remove(&number));
             }
             if !matches!(slot.state, SlotState::Parking { .. }) {
                 slot.state = SlotState::Ready;
@@ -235,17 +242,26 @@ impl<E: Clone> Dispatcher<E> {
             }
         };
         if let Some(batch) = self.batch.take() {
-            self.voids
-                .push_back((batch.connection, batch.number, reason_of(batch.number)));
+            let reason = reason_of(batch.number);
+            let void = (batch.connection, batch.number, reason);
+            self.errands.change(|errands| errands.voids.push_back(void));
         }
-        for (number, sequence) in std::mem::take(&mut self.in_flight).iter().rev() {
-            if let Some(slot) = self.window.get(sequence)
-                && let SlotState::InFlight(in_flight) = &slot.state
-            {
-                self.voids
-                    .push_back((in_flight.connection.clone(), number, reason_of(number)));
+        if self.in_flight.len() == 0 {
+            return;
+        }
+        let in_flight = std::mem::take(&mut self.in_flight);
+        self.errands.change(|errands| {
+            for (number, sequence) in in_flight.iter().rev() {
+                if let Some(slot) = self.window.get(sequence)
+                    && let SlotState::InFlight(in_flight) = &slot.state
+                {
+                    let connection = in_flight.connection.clone();
+                    errands
+                        .voids
+                        .push_back((connection, number, reason_of(number)));
+                }
             }
-        }
+        });
     }
 
     fn settle_for_good(&mut self, sequence: Sequence) {
@@ -255,11 +271,13 @@ impl<E: Clone> Dispatcher<E> {
     }
 
     fn write(&mut self, number: u64, sequence: Sequence, what: Written) {
-        self.writing.insert(number, sequence);
-        self.writes.push_back(Write {
-            number,
-            sequence,
-            what,
+        self.errands.change(|errands| {
+            errands.writing.insert(number, sequence);
+            errands.writes.push_back(Write {
+                number,
+                sequence,
+                what,
+            });
         });
     }
 

@@ -2,18 +2,14 @@
 
 use photinus_contract::{ConnectionId, Sequence};
 
-use super::{Action, BatchInFlight, Dispatcher, Item, Write, Written};
+use super::{Action, BatchInFlight, Dispatcher, Errands, Item, Waits, Write, Written};
 use crate::instant::Instant;
 use crate::window::{InFlight, Slot, SlotState};
 
 impl<E: Clone> Dispatcher<E> {
     pub(super) fn next_delivery(&mut self, now: Instant) -> Option<Action<E>> {
-        let waits = self.closed
-            || self.held_until.is_some_and(|until| until > now)
-            || self
-                .paused
-                .is_some_and(|until| until.is_none_or(|until| until > now));
-        if waits {
+        let waits = |waits: &Waits| waits.is_held(now) || waits.is_paused(now);
+        if self.closed || self.waits.get().is_some_and(waits) {
             return None;
         }
         let connection = self.connections.able()?.clone();
@@ -58,7 +54,23 @@ impl<E: Clone> Dispatcher<E> {
         })
     }
 
-    pub(super) fn write_action(&self, write: Write) -> Option<Action<E>> {
+    /// What others have to do besides deliveries.
+    pub(super) fn next_errand(&mut self) -> Option<Action<E>> {
+        let void = self
+            .errands
+            .change_if_any(|errands| errands.voids.pop_front());
+        if let Some((connection, number, reason)) = void.flatten() {
+            return Some(Action::Void {
+                connection,
+                number,
+                reason,
+            });
+        }
+        let write = self.errands.change_if_any(Errands::next_write);
+        self.write_action(write.flatten()?)
+    }
+
+    fn write_action(&self, write: Write) -> Option<Action<E>> {
         let slot = self.window.get(write.sequence)?;
         let item = self.item(write.number, write.sequence, slot.event.clone());
         Some(match write.what {

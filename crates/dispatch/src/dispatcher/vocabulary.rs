@@ -7,7 +7,7 @@ use photinus_contract::{ConnectionId, MessageInput, Sequence, VoidReason};
 use crate::instant::Instant;
 use crate::retry::RetrySchedule;
 
-/// How a dispatcher behaves. Constant for its life.
+/// How a dispatcher behaves. Constant for its life, and shared by those that behave alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DispatcherConfig {
     /// How many events more than one may be in flight; of a batch subscription the size of a batch.
@@ -20,8 +20,6 @@ pub struct DispatcherConfig {
     pub window_bytes_max: usize,
     /// The delays after failures.
     pub retry: RetrySchedule,
-    /// Spreads the delays of different subscriptions.
-    pub seed: u64,
 }
 
 /// What a dispatcher is told.

@@ -11,7 +11,8 @@ use super::GroupId;
 use crate::filter::Pattern;
 
 /// Most memory for what is remembered of one attribute, in bytes; twice that with what is about to be forgotten.
-/// One text always passes, with an answer for each search that there is.
+/// One text always passes, with an answer for each search that there is. What many matchers remember together is for
+/// their owner to bound.
 const REMEMBERED_BYTES_MAX: usize = 128 << 10;
 /// About what one text takes besides itself and its answers, in bytes.
 const TEXT_BYTES: usize = 160;
@@ -49,6 +50,8 @@ struct Remembered {
     before: HashMap<Box<str>, Answers>,
     /// About how much `lately` takes.
     bytes: usize,
+    /// The same of `before`.
+    bytes_before: usize,
 }
 
 /// What is known of one text.
@@ -151,6 +154,16 @@ impl Searches {
         answer
     }
 
+    /// About how many bytes take what is remembered.
+    pub(super) fn remembered(&self) -> usize {
+        self.remembered.bytes + self.remembered.bytes_before
+    }
+
+    /// Forgets what was found before.
+    pub(super) fn forget(&mut self) {
+        self.remembered = Remembered::default();
+    }
+
     fn number(&mut self) -> Number {
         let number = self.next;
         self.next += 1;
@@ -171,7 +184,7 @@ impl Searches {
             self.known.remove(&address(pattern));
         }
         if self.known.is_empty() {
-            self.remembered = Remembered::default();
+            self.forget();
         }
     }
 }
@@ -181,7 +194,7 @@ impl Remembered {
         if !self.lately.contains_key(value) {
             if self.bytes > REMEMBERED_BYTES_MAX {
                 self.before = std::mem::take(&mut self.lately);
-                self.bytes = 0;
+                self.bytes_before = std::mem::take(&mut self.bytes);
             }
             let (text, answers) = self
                 .before

@@ -91,7 +91,6 @@ impl World {
                 jitter_percent: 0,
                 ..RetrySchedule::default()
             },
-            seed: 0,
         };
         let mut world = Self {
             dispatcher: Dispatcher::new(config, &OffsetRecord::new(Sequence::OLDEST, 1, 0)),

@@ -184,7 +184,7 @@ impl Core {
             return;
         };
         // What was parked since the start is counted already, and is in the store as well.
-        let counted = metrics.parked.load(Ordering::Relaxed);
+        let counted = metrics.parked_now();
         let parked = self.store.parked(id, Sequence::OLDEST, PARKED_MAX).await;
         let stored = parked.map_or(0, |entries| entries.len() as u64);
         metrics.learnt(record.offset, stored.saturating_sub(counted));
@@ -266,7 +266,7 @@ fn together(places: &[Place]) -> HashMap<*const Lane, Together> {
         lane.behind += u64::from(*lag > 0);
         lane.lag += lag;
         lane.lag_max = lane.lag_max.max(*lag);
-        lane.parked += known.metrics.parked.load(Ordering::Relaxed);
+        lane.parked += known.metrics.parked_now();
     }
     lanes
 }
@@ -391,12 +391,14 @@ fn collect_subscription(place: &Place, now: Timestamp, sink: &mut dyn Sink) {
     sink.count(&S_IN_FLIGHT, labels, in_flight);
     sink.count(&S_ACTIVE, labels, u64::from(is_active));
     sink.count(&S_PAUSED, labels, u64::from(is_paused));
-    let attempts = metrics.attempts.load(Ordering::Relaxed);
+    sink.count(&S_PARKED, labels, metrics.parked_now());
+    let Some(own) = metrics.own() else {
+        return;
+    };
+    let attempts = own.attempts.load(Ordering::Relaxed);
     sink.count(&S_ATTEMPTS, labels, u64::from(attempts));
-    let parked = metrics.parked.load(Ordering::Relaxed);
-    sink.count(&S_PARKED, labels, parked);
-    sink.count(&S_DELIVERED, labels, metrics.delivered.get());
-    sink.count(&S_SETTLED, labels, metrics.settled.get());
-    sink.count(&S_FAILED, labels, metrics.failed.get());
-    sink.count(&S_VOIDED, labels, metrics.voided.get());
+    sink.count(&S_DELIVERED, labels, own.delivered.get());
+    sink.count(&S_SETTLED, labels, own.settled.get());
+    sink.count(&S_FAILED, labels, own.failed.get());
+    sink.count(&S_VOIDED, labels, own.voided.get());
 }

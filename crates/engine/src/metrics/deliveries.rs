@@ -71,18 +71,24 @@ impl Outcomes {
 #[derive(Debug)]
 pub(crate) struct SubscriptionMetrics {
     pub(super) lane: Arc<Lane>,
-    is_ephemeral: bool,
+    /// What only a durable one is asked for.
+    own: Option<Box<Own>>,
+    pub(super) in_flight: AtomicU64,
+    pub(super) is_active: AtomicBool,
+    pub(super) is_paused: AtomicBool,
+    pub(super) is_delayed: AtomicBool,
+}
+
+/// What is counted for one durable subscription alone, and its position.
+#[derive(Debug)]
+pub(super) struct Own {
     pub(super) delivered: Counter,
     pub(super) settled: Counter,
     pub(super) failed: Counter,
     pub(super) voided: Counter,
     /// Entries that are parked now.
-    pub(super) parked: AtomicU64,
+    parked: AtomicU64,
     pub(super) attempts: AtomicU32,
-    pub(super) in_flight: AtomicU64,
-    pub(super) is_active: AtomicBool,
-    pub(super) is_paused: AtomicBool,
-    pub(super) is_delayed: AtomicBool,
     offset: AtomicI64,
     /// Nothing is unsettled, and the offset goes with `followed`, without a note for each event.
     is_following: AtomicBool,
@@ -106,40 +112,49 @@ pub(crate) struct Now {
 }
 
 impl SubscriptionMetrics {
-    pub(crate) fn new(lane: Arc<Lane>, is_ephemeral: bool) -> Self {
+    /// Of a durable subscription.
+    pub(crate) fn durable(lane: Arc<Lane>) -> Self {
+        Self::new(lane, Some(Box::default()))
+    }
+
+    /// Of an ephemeral subscription. There can be very many, so nothing is counted for it alone.
+    pub(crate) fn ephemeral(lane: Arc<Lane>) -> Self {
+        Self::new(lane, None)
+    }
+
+    fn new(lane: Arc<Lane>, own: Option<Box<Own>>) -> Self {
         Self {
             lane,
-            is_ephemeral,
-            delivered: Counter::default(),
-            settled: Counter::default(),
-            failed: Counter::default(),
-            voided: Counter::default(),
-            parked: AtomicU64::new(0),
-            attempts: AtomicU32::new(0),
+            own,
             in_flight: AtomicU64::new(0),
             is_active: AtomicBool::new(false),
             is_paused: AtomicBool::new(false),
             is_delayed: AtomicBool::new(false),
-            offset: AtomicI64::new(UNKNOWN),
-            is_following: AtomicBool::new(false),
-            followed: OnceLock::new(),
-            oldest: AtomicI64::new(UNKNOWN),
-            oldest_of: AtomicI64::new(UNKNOWN),
         }
+    }
+
+    /// What is counted for it alone.
+    pub(super) fn own(&self) -> Option<&Own> {
+        self.own.as_deref()
     }
 
     /// A transport said this about a hand-over of so many events.
     pub(crate) fn handed_over(&self, hand_over: &HandOver, events: usize) {
+        let lane = &self.lane;
         match hand_over {
             HandOver::Ok => {
-                self.lane.delivered.add(events as u64);
-                self.delivered.add(events as u64);
+                lane.delivered.add(events as u64);
+                if let Some(own) = self.own() {
+                    own.delivered.add(events as u64);
+                }
             }
-            HandOver::Busy(_) => self.lane.busy.one(),
-            HandOver::Closed => self.lane.closed.one(),
+            HandOver::Busy(_) => lane.busy.one(),
+            HandOver::Closed => lane.closed.one(),
             _ => {
-                self.lane.failed.one();
-                self.failed.one();
+                lane.failed.one();
+                if let Some(own) = self.own() {
+                    own.failed.one();
+                }
             }
         }
     }
@@ -153,19 +168,24 @@ impl SubscriptionMetrics {
     pub(crate) fn ended(&self, outcome: &Outcome, events: usize) {
         let events = events as u64;
         self.lane.outcomes.of(outcome).add(events);
+        let Some(own) = self.own() else {
+            return;
+        };
         match outcome {
             Outcome::Acknowledge { .. } | Outcome::Park { .. } | Outcome::Skip { .. } => {
-                self.settled.add(events);
+                own.settled.add(events);
             }
             Outcome::Pause { .. } => {}
-            _ => self.failed.add(events),
+            _ => own.failed.add(events),
         }
     }
 
     /// A delivery or batch was voided.
     pub(crate) fn voided(&self) {
         self.lane.voided.one();
-        self.voided.one();
+        if let Some(own) = self.own() {
+            own.voided.one();
+        }
     }
 
     /// So many answers came too late.
@@ -175,45 +195,52 @@ impl SubscriptionMetrics {
 
     /// An event was parked.
     pub(crate) fn parked(&self) {
-        self.parked.fetch_add(1, Ordering::Relaxed);
+        if let Some(own) = self.own() {
+            own.parked.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Its dispatcher stands like this. Called by the one shard that has it, after each of its turns.
     pub(crate) fn stands(&self, now: Now) {
         self.change(now, true);
-        self.offset.store(now.offset.0, Ordering::Relaxed);
-        let oldest = now.oldest.map_or(UNKNOWN, Timestamp::as_nanos);
-        self.note_oldest(now.offset, oldest);
+        if let Some(own) = self.own() {
+            own.attempts.store(now.failures, Ordering::Relaxed);
+            own.offset.store(now.offset.0, Ordering::Relaxed);
+            let oldest = now.oldest.map_or(UNKNOWN, Timestamp::as_nanos);
+            own.note_oldest(now.offset, oldest);
+        }
     }
 
     /// Nothing is unsettled: from now on it is as far as the shard that has it, which is told by this number.
     pub(crate) fn follow(&self, passed: &Arc<AtomicI64>) {
-        // The shard of a subscription does not change, and its number does not either.
-        self.followed.get_or_init(|| passed.clone());
-        self.is_following.store(true, Ordering::Release);
+        if let Some(own) = self.own() {
+            // The shard of a subscription does not change, and its number does not either.
+            own.followed.get_or_init(|| passed.clone());
+            own.is_following.store(true, Ordering::Release);
+        }
     }
 
     /// The position is this one again.
     pub(crate) fn unfollow(&self, offset: Sequence) {
-        if self.is_following.load(Ordering::Relaxed) {
-            self.offset.store(offset.0, Ordering::Relaxed);
-            self.is_following.store(false, Ordering::Release);
+        if let Some(own) = self.own()
+            && own.is_following.load(Ordering::Relaxed)
+        {
+            own.offset.store(offset.0, Ordering::Relaxed);
+            own.is_following.store(false, Ordering::Release);
         }
     }
 
-    /// Its dispatcher has ended. How far it came stays known.
+    /// Its dispatcher has ended. How far it came and how often it failed stays known.
     pub(crate) fn ended_serving(&self) {
-        let attempts = self.attempts.load(Ordering::Relaxed);
         self.change(Now::default(), false);
-        self.attempts.store(attempts, Ordering::Relaxed);
     }
 
     fn change(&self, now: Now, is_active: bool) {
         let swap = |flag: &AtomicBool, value: bool| u64::from(flag.swap(value, Ordering::Relaxed));
         let lane = &self.lane;
-        let serving = match self.is_ephemeral {
-            true => &lane.ephemeral,
-            false => &lane.active,
+        let serving = match self.own {
+            None => &lane.ephemeral,
+            Some(_) => &lane.active,
         };
         serving.change(swap(&self.is_active, is_active), u64::from(is_active));
         let paused = u64::from(now.is_paused);
@@ -225,45 +252,76 @@ impl SubscriptionMetrics {
         let in_flight = now.in_flight as u64;
         let before = self.in_flight.swap(in_flight, Ordering::Relaxed);
         lane.in_flight.change(before, in_flight);
-        self.attempts.store(now.failures, Ordering::Relaxed);
     }
 
     /// What the store says of it, where nobody serves it: the position, and how many entries are parked that were not
     /// counted.
     pub(crate) fn learnt(&self, offset: Sequence, parked: u64) {
-        let to = offset.0;
-        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
-        let _ = self.offset.compare_exchange(UNKNOWN, to, set, get);
-        self.parked.fetch_add(parked, Ordering::Relaxed);
+        if let Some(own) = self.own() {
+            let to = offset.0;
+            let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+            let _ = own.offset.compare_exchange(UNKNOWN, to, set, get);
+            own.parked.fetch_add(parked, Ordering::Relaxed);
+        }
+    }
+
+    /// Entries of it that are parked now.
+    pub(super) fn parked_now(&self) -> u64 {
+        let own = self.own();
+        own.map_or(0, |own| own.parked.load(Ordering::Relaxed))
     }
 
     /// The position, as far as it is known.
     pub(super) fn offset(&self) -> Option<Sequence> {
-        let passed = match self.is_following.load(Ordering::Acquire) {
-            true => self.followed.get().map(|to| to.load(Ordering::Acquire)),
+        let own = self.own()?;
+        let passed = match own.is_following.load(Ordering::Acquire) {
+            true => own.followed.get().map(|to| to.load(Ordering::Acquire)),
             false => None,
         };
         // It may have got something while this was asked.
-        let passed = passed.filter(|_| self.is_following.load(Ordering::Acquire));
-        let offset = passed.unwrap_or_else(|| self.offset.load(Ordering::Acquire));
+        let passed = passed.filter(|_| own.is_following.load(Ordering::Acquire));
+        let offset = passed.unwrap_or_else(|| own.offset.load(Ordering::Acquire));
         (offset != UNKNOWN).then_some(Sequence(offset))
     }
 
     /// When the oldest event above its offset was committed, as far as that is known.
     pub(super) fn oldest(&self, offset: Sequence) -> Option<Timestamp> {
-        let oldest = self.oldest.load(Ordering::Relaxed);
-        let is_of_it = self.oldest_of.load(Ordering::Relaxed) == offset.0;
+        let own = self.own()?;
+        let oldest = own.oldest.load(Ordering::Relaxed);
+        let is_of_it = own.oldest_of.load(Ordering::Relaxed) == offset.0;
         (is_of_it && oldest != UNKNOWN).then(|| Timestamp::from_nanos(oldest))
     }
 
     pub(super) fn learnt_oldest(&self, offset: Sequence, oldest: Timestamp) {
-        self.note_oldest(offset, oldest.as_nanos());
+        if let Some(own) = self.own() {
+            own.note_oldest(offset, oldest.as_nanos());
+        }
     }
+}
 
+impl Own {
     fn note_oldest(&self, offset: Sequence, oldest: i64) {
         // Two who do this at once may mix; the next turn, or the next look, puts it right.
         self.oldest_of.store(UNKNOWN, Ordering::Relaxed);
         self.oldest.store(oldest, Ordering::Relaxed);
         self.oldest_of.store(offset.0, Ordering::Relaxed);
+    }
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self {
+            delivered: Counter::default(),
+            settled: Counter::default(),
+            failed: Counter::default(),
+            voided: Counter::default(),
+            parked: AtomicU64::new(0),
+            attempts: AtomicU32::new(0),
+            offset: AtomicI64::new(UNKNOWN),
+            is_following: AtomicBool::new(false),
+            followed: OnceLock::new(),
+            oldest: AtomicI64::new(UNKNOWN),
+            oldest_of: AtomicI64::new(UNKNOWN),
+        }
     }
 }

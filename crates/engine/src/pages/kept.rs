@@ -180,8 +180,7 @@ impl<W: Clone + PartialEq> Kept<W> {
 
     /// A page could not be read. Says who waits for it.
     pub(super) fn failed(&mut self, namespace: &Namespace, after: Sequence) -> Vec<(W, Sequence)> {
-        let log = self.logs.get_mut(namespace);
-        let slot = log.and_then(|log| log.remove(&after));
+        let slot = self.remove(namespace, after);
         self.taken_out(slot)
     }
 
@@ -274,10 +273,19 @@ impl<W: Clone + PartialEq> Kept<W> {
         let Some((name, after)) = oldest else {
             return false;
         };
-        let log = self.logs.get_mut(&name);
-        let slot = log.and_then(|log| log.remove(&after));
+        let slot = self.remove(&name, after);
         self.taken_out(slot);
         true
+    }
+
+    /// Takes out a page, if it is there. Of a log without pages nothing is kept.
+    fn remove(&mut self, namespace: &Namespace, after: Sequence) -> Option<Slot<W>> {
+        let log = self.logs.get_mut(namespace)?;
+        let slot = log.remove(&after);
+        if log.is_empty() {
+            self.logs.remove(namespace);
+        }
+        slot
     }
 }
 

@@ -62,7 +62,6 @@ impl Registry {
         }
         let namespace = self.namespaces.find(subscription.namespace.as_str());
         let lane = namespace.map(|namespace| namespace.metrics.lane(&subscription.transport));
-        let metrics = SubscriptionMetrics::new(lane.unwrap_or_default(), false);
-        Arc::new(metrics)
+        Arc::new(SubscriptionMetrics::durable(lane.unwrap_or_default()))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use photinus_contract::store::{OffsetRecord, ParkedEntry, Store, StoreError};
 use photinus_contract::{ConnectionId, Sequence, SubscriptionId};
@@ -85,12 +86,18 @@ impl Active {
     }
 
     pub(super) fn is_stored(&self) -> bool {
-        matches!(self.spec.origin, Origin::Stored)
+        !self.spec.subscription.ephemeral
     }
 }
 
 impl Shard {
-    pub(super) fn attach(&mut self, spec: Spec, connection: ConnectionId, up: bool) {
+    pub(super) fn attach(
+        &mut self,
+        spec: Spec,
+        origin: Origin,
+        connection: ConnectionId,
+        up: bool,
+    ) {
         let id = spec.subscription.id;
         match self.active.get_mut(&id).map(|active| &mut active.phase) {
             Some(Phase::Running(_)) => {
@@ -107,7 +114,6 @@ impl Shard {
             None => {
                 self.starts += 1;
                 let start = self.starts;
-                let origin = spec.origin;
                 let phase = Phase::Starting {
                     connections: vec![(connection, up)],
                 };
@@ -215,8 +221,11 @@ impl Shard {
             return;
         };
         let connections = std::mem::take(connections);
-        let config = dispatcher_config(&active.spec, window_bytes_max);
-        let mut dispatcher = Dispatcher::new(config, record);
+        let config = shared(
+            &mut self.dispatcher_config,
+            dispatcher_config(&active.spec, window_bytes_max),
+        );
+        let mut dispatcher = Dispatcher::new(config, record).spread_by(seed(id));
         for (connection, up) in connections {
             dispatcher.handle(now, Input::Connect(connection.clone()));
             if !up {
@@ -267,14 +276,28 @@ fn dispatcher_config(spec: &Spec, window_bytes_max: usize) -> DispatcherConfig {
     let options = &spec.subscription.options;
     // Options were checked when the subscription was made; what cannot be read means nothing.
     let batch_timeout = options.batch_timeout().ok().flatten().unwrap_or_default();
-    let mut seed = DefaultHasher::new();
-    spec.subscription.id.hash(&mut seed);
     DispatcherConfig {
         read_ahead: options.read_ahead_or_default(),
         batch_timeout: options.is_batch().then_some(batch_timeout),
         ack_timeout: options.ack_timeout().ok().flatten(),
         window_bytes_max,
         retry: RetrySchedule::default(),
-        seed: seed.finish(),
     }
+}
+
+/// Most subscriptions behave as the one that was begun before: they share that one's configuration.
+fn shared(
+    newest: &mut Option<Arc<DispatcherConfig>>,
+    config: DispatcherConfig,
+) -> Arc<DispatcherConfig> {
+    match newest {
+        Some(known) if **known == config => known.clone(),
+        _ => newest.insert(Arc::new(config)).clone(),
+    }
+}
+
+fn seed(id: SubscriptionId) -> u64 {
+    let mut seed = DefaultHasher::new();
+    id.hash(&mut seed);
+    seed.finish()
 }

@@ -7,11 +7,11 @@ use photinus_contract::transport::ConnectionState;
 use photinus_contract::{
     ConnectionId, Namespace, Response, Sequence, Subscription, SubscriptionId,
 };
+use photinus_dispatch::Filter;
 use tokio::sync::oneshot;
 
 use super::feed::Fed;
 use super::save::Saved;
-use crate::filters::CountedFilter;
 use crate::metrics::SubscriptionMetrics;
 use crate::namespaces::NamespaceState;
 use crate::tail::Piece;
@@ -22,6 +22,7 @@ pub(crate) enum Mail {
     /// A connection wants a subscription.
     Attach {
         spec: Box<Spec>,
+        origin: Origin,
         connection: ConnectionId,
         up: bool,
     },
@@ -87,10 +88,9 @@ pub(crate) enum Mail {
 #[derive(Clone)]
 pub(crate) struct Spec {
     pub(crate) subscription: Arc<Subscription>,
-    pub(crate) filter: Arc<CountedFilter>,
+    pub(crate) filter: Filter,
     pub(crate) namespace: Arc<NamespaceState>,
     pub(crate) transport: Arc<RunningTransport>,
-    pub(crate) origin: Origin,
     pub(crate) metrics: Arc<SubscriptionMetrics>,
 }
 

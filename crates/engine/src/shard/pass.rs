@@ -217,6 +217,10 @@ impl Shard {
                 self.pass_due |= pass.is_due;
             }
         }
+        let remembered: usize = passes.values().map(|pass| pass.matcher.remembered()).sum();
+        if remembered > self.core.config.remembered_bytes_max() {
+            passes.values_mut().for_each(|pass| pass.matcher.forget());
+        }
         self.passes = passes;
     }
 

@@ -49,7 +49,8 @@ impl Shard {
                     break;
                 }
                 Meal::Waiting(namespace, after) => {
-                    self.waiting.entry((namespace, after)).or_default().push(id);
+                    let waiting = self.waiting.entry((namespace, after));
+                    waiting.or_default().insert(id);
                     break;
                 }
                 Meal::Loading => break,

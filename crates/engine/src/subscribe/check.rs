@@ -5,8 +5,9 @@ use photinus_contract::store::Start;
 use photinus_contract::{
     CodedError, DurationText, Secrets, Sequence, SubscriptionFilter, SubscriptionOptions,
 };
+use photinus_dispatch::Filter;
 
-use crate::filters::{CountedFilter, Filters};
+use crate::filters::Filters;
 use crate::transports::RunningTransport;
 
 /// Largest filter and options together, as JSON, in bytes.
@@ -20,7 +21,7 @@ pub(super) fn checked(
     options: &mut SubscriptionOptions,
     kept: &Secrets,
     filters: &Filters,
-) -> Result<(CountedFilter, Secrets), CodedError> {
+) -> Result<(Filter, Secrets), CodedError> {
     transport.secret_places().recall(&mut options.other, kept)?;
     let tls = options
         .other

@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::thread::JoinHandle;
 
 const ID_BYTES: usize = 36;
@@ -91,25 +92,42 @@ pub(crate) fn subscribed(address: SocketAddr, name: &str) -> Socket {
         ),
     );
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    let mut socket = Socket {
-        stream: TcpStream::connect(address).unwrap(),
-        buffer: vec![0; BUFFER_BYTES],
-        from: 0,
-        to: 0,
-        acks: Vec::with_capacity(TOGETHER * (ACK_HEAD.len() + ACK_BYTES)),
-    };
-    let upgrade = format!(
-        "GET /ws?namespace=default&name={name} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    socket.stream.set_nodelay(true).unwrap();
-    socket.stream.write_all(upgrade.as_bytes()).unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(socket.take(1)[0]);
+    Socket::open(address, &format!("/ws?namespace=default&name={name}"))
+}
+
+/// A WebSocket on which ephemeral subscriptions are started, each with a filter of its own.
+pub(crate) struct Starter {
+    socket: Socket,
+    frames: Vec<Vec<u8>>,
+    started: usize,
+}
+
+impl Starter {
+    /// Starts subscriptions of these numbers.
+    pub(crate) fn new(address: SocketAddr, numbers: Range<usize>) -> Self {
+        let socket = Socket::open(address, "/ws");
+        let frames = numbers.map(|number| {
+            let frame = format!(
+                r#"{{"type":"start","namespace":"default","ephemeral":true,"autoack":false,"filter":{{"message":{{"tag":"^tag-{number:08}$"}}}},"options":{{}}}}"#
+            );
+            let length = u16::try_from(frame.len()).unwrap().to_be_bytes();
+            let head = [0x81, 0x80 | 126, length[0], length[1], 0, 0, 0, 0];
+            [&head, frame.as_bytes()].concat()
+        });
+        Self {
+            socket,
+            frames: frames.collect(),
+            started: 0,
+        }
     }
-    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", head.escape_ascii());
-    socket
+
+    /// Starts so many of them.
+    pub(crate) fn start(&mut self, count: usize) {
+        for frame in &self.frames[self.started..][..count] {
+            self.socket.stream.write_all(frame).unwrap();
+        }
+        self.started += count;
+    }
 }
 
 fn ask(address: SocketAddr, request: &str) -> String {
@@ -121,6 +139,28 @@ fn ask(address: SocketAddr, request: &str) -> String {
 }
 
 impl Socket {
+    fn open(address: SocketAddr, path: &str) -> Self {
+        let mut socket = Socket {
+            stream: TcpStream::connect(address).unwrap(),
+            buffer: vec![0; BUFFER_BYTES],
+            from: 0,
+            to: 0,
+            acks: Vec::with_capacity(TOGETHER * (ACK_HEAD.len() + ACK_BYTES)),
+        };
+        let upgrade = format!(
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        socket.stream.set_nodelay(true).unwrap();
+        socket.stream.write_all(upgrade.as_bytes()).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.take(1)[0]);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", head.escape_ascii());
+        socket
+    }
+
     /// Receives and acknowledges so many events.
     pub(crate) fn drain(&mut self, count: usize) {
         for number in 1..=count {

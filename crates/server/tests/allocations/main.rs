@@ -7,20 +7,17 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod client;
+mod idle;
+mod server;
 
 use std::alloc::System;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 
-use photinus_api::{ApiConfig, RequestMetrics};
-use photinus_contract::TransportPlugin;
-use photinus_engine::{Engine, EngineConfig, Parts};
-use photinus_store_sqlite::SqliteStore;
-use serde_json::json;
+use photinus_engine::EngineConfig;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+
+use self::server::Server;
 
 /// Most allocations for a message that is published in bulk, from its bytes to its answer.
 const PUBLISHED_MAX: f64 = 11.0;
@@ -44,54 +41,8 @@ const AHEAD: usize = 500;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// A server without a process of its own.
-struct Server {
-    runtime: Runtime,
-    engine: Engine,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(data: &Path) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let store = SqliteStore::open(data, Default::default()).unwrap();
-        let (engine, address) = runtime.block_on(async {
-            let parts = Parts::new(Arc::new(store), EngineConfig::default());
-            let engine = Engine::start(parts).await.unwrap();
-            let websockets = photinus_transport_websockets::WebSockets;
-            let system = photinus_transport_system::System::new();
-            let plugins: [&dyn TransportPlugin; 2] = [&websockets, &system];
-            for plugin in plugins {
-                engine.start_transport(plugin, json!({})).await.unwrap();
-            }
-            let router = photinus_api::router(
-                engine.handle(),
-                system.listeners(),
-                ApiConfig::default(),
-                RequestMetrics::rest(),
-            );
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap();
-            #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-            tokio::spawn(async move { axum::serve(listener, router).await });
-            (engine, address)
-        });
-        Self {
-            runtime,
-            engine,
-            address,
-        }
-    }
-
-    fn end(self) {
-        self.runtime.block_on(self.engine.shutdown()).unwrap();
-        self.runtime.shutdown_background();
-    }
-}
+/// What is counted is that of all threads.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Allocations of all threads while this works on so many events, for each of them.
 fn counted(what: &str, events: usize, work: impl FnOnce()) -> f64 {
@@ -114,8 +65,9 @@ fn drained(what: &str, address: SocketAddr, name: &str) -> f64 {
 
 #[test]
 fn messages_and_deliveries_allocate_no_more_than_they_may() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let data = tempfile::tempdir().unwrap();
-    let server = Server::start(data.path());
+    let server = Server::start(data.path(), EngineConfig::default());
     let address = server.address;
     client::Upload::new(address, WARM_UP).run();
     let mut published = f64::INFINITY;
@@ -130,7 +82,7 @@ fn messages_and_deliveries_allocate_no_more_than_they_may() {
     let delivered = drained("delivered, newest", address, "newest");
     server.end();
 
-    let server = Server::start(data.path());
+    let server = Server::start(data.path(), EngineConfig::default());
     let from_store = drained("delivered, stored", server.address, "stored");
     server.end();
 

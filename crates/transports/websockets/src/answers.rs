@@ -130,7 +130,7 @@ impl Session {
 
     /// Whether this connection started the subscription.
     fn serves(&self, subscription: &Subscription) -> bool {
-        self.connection.attached.wants(subscription) || self.ephemerals.contains(&subscription.id)
+        self.connection.attached.wants(subscription) || self.has_ephemeral(subscription.id)
     }
 }
 

@@ -3,16 +3,15 @@
 //! FireFly's rules, in FireFly's order. A [`Session`] belongs to the socket's task; when it is dropped, for
 //! whatever reason, the connection is closed.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use photinus_contract::transport::{ConnectionState, Scope};
-use photinus_contract::{ChangeFilter, CodedError, Response, SubscriptionFilter, SubscriptionId};
+use photinus_contract::{ChangeFilter, CodedError, Response, Subscription, SubscriptionId};
 
 use crate::connection::Connection;
 use crate::frames::{ClientFrame, Start, parse};
 use crate::outbound::Outgoing;
-use crate::status::{Started, now, shown};
+use crate::status::Started;
 use crate::transport::Hub;
 
 /// Longest that all start frames of a connection may be together, in bytes: their filters are kept.
@@ -29,7 +28,8 @@ pub(crate) struct Session {
     pub(crate) without_events: usize,
     starts_bytes: usize,
     pub(crate) autoack: bool,
-    pub(crate) ephemerals: HashSet<SubscriptionId>,
+    /// Its ephemeral subscriptions, in order.
+    ephemerals: Vec<SubscriptionId>,
     /// Answers that the engine has not been told yet.
     responses: Vec<Response>,
 }
@@ -53,7 +53,7 @@ impl Session {
             without_events: 0,
             starts_bytes: 0,
             autoack: false,
-            ephemerals: HashSet::new(),
+            ephemerals: Vec::new(),
             responses: Vec::new(),
         }
     }
@@ -140,20 +140,26 @@ impl Session {
             .and_then(|()| self.check(&start, origin))
             .and_then(|()| self.check_autoack(&start));
         // A query that fails counts and binds as one that does not. After a frame that fails all is over.
-        self.record(&start);
-        checked?;
-        if start.ephemeral {
-            let changes = start.changes().cloned();
-            let namespace = start.namespace.clone();
-            if start.wants_events() {
-                self.start_ephemeral(start)?;
+        self.count(&start);
+        let mut subscription = None;
+        let result = checked.and_then(|()| {
+            if start.ephemeral {
+                if start.wants_events() {
+                    subscription = Some(self.start_ephemeral(&start)?);
+                }
+                let changes = start.changes().cloned();
+                changes.map_or(Ok(()), |changes| {
+                    self.tell_changes(&start.namespace, changes)
+                })
+            } else if self.connection.attached.add(&start.namespace, &start.name) {
+                self.register()
+            } else {
+                Ok(())
             }
-            changes.map_or(Ok(()), |changes| self.tell_changes(&namespace, changes))
-        } else if self.connection.attached.add(&start.namespace, &start.name) {
-            self.register()
-        } else {
-            Ok(())
-        }
+        });
+        let started = Started::now(&start, subscription);
+        self.connection.lock().starts.push(started);
+        result
     }
 
     fn check(&self, start: &Start, origin: Origin) -> Result<(), CodedError> {
@@ -194,27 +200,18 @@ impl Session {
         }
     }
 
-    fn record(&mut self, start: &Start) {
+    fn count(&mut self, start: &Start) {
         if self.starts == 0 {
             self.autoack = start.autoack.unwrap_or(false);
         }
         self.starts += 1;
         self.without_events += usize::from(!start.wants_events());
-        let filter = match &start.filter {
-            _ if !start.wants_events() => None,
-            Some(filter) => shown(filter),
-            None => shown(&SubscriptionFilter::default()),
-        };
-        let mut state = self.connection.lock();
-        state.autoack = self.autoack;
-        state.starts.push(Started {
-            start_time: now(),
-            ephemeral: start.ephemeral,
-            namespace: start.namespace.as_str().into(),
-            name: start.name.as_str().into(),
-            filter,
-            change_events: start.changes().cloned().map(Box::new),
-        });
+        self.connection.lock().autoack = self.autoack;
+    }
+
+    /// Whether this is one of its ephemeral subscriptions.
+    pub(crate) fn has_ephemeral(&self, id: SubscriptionId) -> bool {
+        self.ephemerals.binary_search(&id).is_ok()
     }
 
     fn register(&mut self) -> Result<(), CodedError> {
@@ -224,8 +221,8 @@ impl Session {
             .register_connection(&self.connection.id, self.connection.attached.matcher())
     }
 
-    fn start_ephemeral(&mut self, start: Start) -> Result<(), CodedError> {
-        let mut options = start.options;
+    fn start_ephemeral(&mut self, start: &Start) -> Result<Arc<Subscription>, CodedError> {
+        let mut options = start.options.clone();
         options.with_data = Some(false);
         // FireFly does not check this one here: what it cannot read is zero.
         if options.batch_timeout().is_err() {
@@ -238,11 +235,13 @@ impl Session {
         let subscription = self.hub.callbacks.ephemeral_subscription(
             &self.connection.id,
             &start.namespace,
-            start.filter.unwrap_or_default(),
+            start.filter.clone().unwrap_or_default(),
             options,
         )?;
-        self.ephemerals.insert(subscription.id);
-        Ok(())
+        // Nearly always the last: ids are in time order.
+        let place = self.ephemerals.partition_point(|id| *id < subscription.id);
+        self.ephemerals.insert(place, subscription.id);
+        Ok(subscription)
     }
 
     fn tell_changes(&mut self, namespace: &str, filter: ChangeFilter) -> Result<(), CodedError> {
