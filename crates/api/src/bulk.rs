@@ -10,6 +10,7 @@
 
 mod answers;
 mod ending;
+mod in_order;
 mod lines;
 mod upload;
 

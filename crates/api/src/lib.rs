@@ -46,6 +46,7 @@ mod one_of_many;
 mod socket;
 mod status;
 mod subscriptions;
+mod together;
 
 mod spi;
 

@@ -8,7 +8,9 @@
 //! ```
 
 mod conversation;
+mod ending;
 mod frames;
+mod writing;
 
 use axum::body::Body;
 use axum::extract::{Request, State};

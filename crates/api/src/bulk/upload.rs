@@ -12,25 +12,23 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt;
-use photinus_contract::{CodedError, Namespace};
+use photinus_contract::Namespace;
+use photinus_engine::Handle;
 use photinus_engine::metrics::Source;
-use photinus_engine::{Chain, Handle, Lot, Pending};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
 
 use super::answers::{Answers, LINES_IN_FLIGHT_MAX, Room};
 use super::ending::Ending;
+use super::in_order::{Batch, Progress, prepare};
 use super::lines::{Line, Lines};
 use crate::config::ApiConfig;
 use crate::lasting::Lasting;
-use crate::one_of_many;
 
 /// Most lines that one task prepares.
 const BATCH_LINES_MAX: usize = 128;
@@ -55,58 +53,11 @@ pub(crate) struct Upload {
     pub(crate) answers: Arc<Answers>,
 }
 
-/// Lines that one task prepares, or has prepared.
-struct Batch {
-    numbers: Vec<u64>,
-    prepared: JoinHandle<Lined>,
-}
-
-/// Prepared lines: those that are a message, and of each line whether it is one.
-type Lined = (Option<Lot>, Vec<Result<(), CodedError>>);
-
-/// Lines that were taken, in order.
-struct Taken {
-    numbers: Vec<u64>,
-    /// What is wrong with each, if anything is.
-    lines: Vec<Result<(), CodedError>>,
-    /// What becomes of those with which nothing is.
-    pending: Result<Option<Pending>, CodedError>,
-}
-
-/// How far the upload is, for those who work on it.
-struct Progress {
-    /// The last line that was taken.
-    taken: AtomicU64,
-    /// The first line that the server could not take; 0 if there is none.
-    failed: AtomicU64,
-    /// Cancelled when there is one.
-    has_failed: CancellationToken,
-}
-
-impl Progress {
-    /// Notes that the server could not take a line.
-    fn fail(&self, line: u64) {
-        let first = |failed| (failed == 0 || line < failed).then_some(line);
-        let _ = self
-            .failed
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, first);
-        self.has_failed.cancel();
-    }
-
-    fn failed(&self) -> Option<u64> {
-        Some(self.failed.load(Ordering::Acquire)).filter(|line| *line != 0)
-    }
-}
-
 impl Upload {
     /// Takes all lines and answers them. `begun` was read of the body already.
     pub(crate) async fn run(self, begun: Option<Bytes>, mut body: Body) {
         let patience = self.lasting.patience();
-        let progress = Progress {
-            taken: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            has_failed: CancellationToken::new(),
-        };
+        let progress = Progress::default();
         let (batches, prepared) = mpsc::channel(BATCHES_MAX);
         let (queued, pending) = mpsc::channel(LINES_IN_FLIGHT_MAX);
         let reading = async {
@@ -286,111 +237,4 @@ impl Upload {
             }
         }
     }
-
-    /// Gives prepared lines to the committer, one after the other.
-    async fn queue(
-        &self,
-        mut batches: mpsc::Receiver<Batch>,
-        queued: mpsc::Sender<Taken>,
-        progress: &Progress,
-    ) {
-        let chain = Chain::default();
-        while let Some(Batch { numbers, prepared }) = batches.recv().await {
-            let (lot, mut lines) = prepared.await.unwrap_or_else(|panic| {
-                let error = CodedError::internal(panic.to_string());
-                (None, numbers.iter().map(|_| Err(error.clone())).collect())
-            });
-            let mut count = 0;
-            for (number, line) in numbers.iter().zip(&mut lines) {
-                // So that a line which is sent again comes before those after it.
-                if let (Some(failed), Ok(())) = (progress.failed(), &*line) {
-                    *line = Err(CodedError::unavailable(format!(
-                        "Not published, because line {failed} before it could not be"
-                    )));
-                }
-                note(progress, *number, line);
-                count += usize::from(line.is_ok());
-            }
-            let pending = match lot {
-                Some(mut lot) if count > 0 => {
-                    lot.truncate(count);
-                    let queued = self.handle.enqueue(lot, Some(&chain)).await;
-                    if let Some(first) = lines.iter().position(Result::is_ok) {
-                        note(progress, numbers[first], &queued);
-                    }
-                    queued.map(Some)
-                }
-                _ => Ok(None),
-            };
-            let taken = Taken {
-                numbers,
-                lines,
-                pending,
-            };
-            // Whoever collects ends after this.
-            let _ = queued.send(taken).await;
-        }
-    }
-
-    /// Collects what became of each line.
-    async fn collect(&self, mut pending: mpsc::Receiver<Taken>, progress: &Progress) {
-        while let Some(taken) = pending.recv().await {
-            let mut published = match taken.pending {
-                Err(error) => Err(error),
-                Ok(None) => Ok(Vec::new().into_iter()),
-                Ok(Some(pending)) => Ok(pending.await.into_iter()),
-            };
-            let answers = taken.lines.into_iter().map(|line| {
-                line.and_then(|()| match &mut published {
-                    Ok(published) => published
-                        .next()
-                        .unwrap_or_else(|| Err(CodedError::internal("a line has no answer"))),
-                    Err(error) => Err(error.clone()),
-                })
-            });
-            let answers = taken.numbers.into_iter().zip(answers);
-            self.answers
-                .push(answers.inspect(|(number, answer)| note(progress, *number, answer)));
-            // One wake for the answers of a lot; whoever sent few waits for them.
-            self.answers.wake();
-        }
-    }
-}
-
-fn note<T>(progress: &Progress, line: u64, result: &Result<T, CodedError>) {
-    if let Err(error) = result
-        && error.status() >= 500
-    {
-        progress.fail(line);
-    }
-}
-
-async fn prepare(
-    handle: Handle,
-    lot: Result<Lot, CodedError>,
-    bytes_max: usize,
-    lines: Vec<Line>,
-) -> Lined {
-    let mut lot = match lot {
-        Ok(lot) => lot,
-        Err(error) => {
-            let refused = |_| {
-                handle.count_refusal(&error);
-                Err(error.clone())
-            };
-            return (None, lines.iter().map(refused).collect());
-        }
-    };
-    let mut prepared = Vec::with_capacity(lines.len());
-    for line in lines {
-        prepared.push(match line.text {
-            Some(text) => one_of_many::prepare(&handle, &mut lot, &text).await,
-            None => Err(CodedError::new(
-                "PH00413",
-                413,
-                format!("The line is larger than {bytes_max} bytes ([api] body_bytes_max)"),
-            )),
-        });
-    }
-    (Some(lot), prepared)
 }

@@ -8,25 +8,27 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::stream::SplitStream;
+use futures_util::{SinkExt, StreamExt};
 use photinus_contract::{CodedError, Namespace};
+use photinus_engine::Handle;
 use photinus_engine::metrics::Source;
-use photinus_engine::{Handle, Pending};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
+use super::ending::{Ending, text_of};
 use super::frames::{Ref, answer};
+use super::writing::{Waiting, write};
 use crate::App;
 use crate::config::ApiConfig;
 use crate::one_of_many;
+use crate::together::Together;
 
 /// About how many bytes of answers are written with one flush.
 pub(crate) const FLUSH_BYTES: usize = 64 << 10;
@@ -44,15 +46,6 @@ pub(crate) struct Conversation {
     config: Arc<ApiConfig>,
     namespace: Namespace,
     stop: CancellationToken,
-}
-
-/// Messages that were read together, in order.
-struct Waiting {
-    /// The client's name for each, and what is wrong with it, if anything is.
-    frames: Vec<(Ref, Result<(), CodedError>)>,
-    /// What becomes of those with which nothing is.
-    pending: Result<Option<Pending>, CodedError>,
-    places: OwnedSemaphorePermit,
 }
 
 /// Frames that were read and are not published yet.
@@ -75,19 +68,6 @@ impl Frames {
     }
 }
 
-/// How it ends.
-#[derive(Debug)]
-enum Ending {
-    /// The client is gone, or takes nothing; nothing can be said to it.
-    Gone(&'static str),
-    /// The client said so and was answered.
-    Closed,
-    /// We say so.
-    Close(CloseCode, &'static str),
-    /// We say so, and why.
-    Refused(CloseCode, CodedError),
-}
-
 impl Conversation {
     pub(crate) fn new(app: &App, namespace: Namespace, stop: CancellationToken) -> Self {
         Self {
@@ -106,7 +86,8 @@ impl Conversation {
         let (mut sink, mut stream) = socket.split();
         let places = self.config.publish_unanswered_max;
         let (waiting, answers) = mpsc::channel(places.min(Semaphore::MAX_PERMITS));
-        let mut writer = Box::pin(self.write(&mut sink, answers));
+        let stall_max = self.config.publish_stall_max.value();
+        let mut writer = Box::pin(write(&mut sink, answers, stall_max));
         let ending = tokio::select! {
             ending = self.read(&mut stream, waiting) => {
                 match ending {
@@ -201,7 +182,7 @@ impl Conversation {
             };
             let mut frames = Frames::default();
             let ending = loop {
-                match Self::text_of(message) {
+                match text_of(message) {
                     Ok(Some(text)) => match place.take() {
                         Some(place) => frames.add(text, place),
                         None => break None,
@@ -234,44 +215,24 @@ impl Conversation {
         }
     }
 
-    /// The text of a frame, if it is one, or how the conversation ends with it.
-    fn text_of(message: Option<Result<Message, Error>>) -> Result<Option<Utf8Bytes>, Ending> {
-        match message {
-            Some(Ok(Message::Text(text))) => Ok(Some(text)),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
-            Some(Ok(Message::Binary(_))) => {
-                let text = "A message is a text frame; binary frames are not taken";
-                let error = CodedError::bad_request("PH00453", text);
-                Err(Ending::Refused(CloseCode::Unsupported, error))
-            }
-            Some(Ok(Message::Close(_))) => Err(Ending::Closed),
-            Some(Err(error)) => Err(ending_of(error)),
-            None => Err(Ending::Gone("the connection ended")),
-        }
-    }
-
     /// Queues what was read for its commit.
     async fn publish(&self, Frames { texts, places, .. }: Frames) -> Option<Waiting> {
         let places = places?;
         let lot = self
             .handle
             .lot(self.namespace.as_str(), Source::Socket, texts.len());
-        let mut frames = Vec::with_capacity(texts.len());
-        let pending = match lot {
+        let (references, mut read): (Vec<_>, Vec<_>) =
+            texts.iter().map(|text| name_of(text)).unzip();
+        let queued = match lot {
             Err(error) => {
-                frames.extend(texts.iter().map(|text| (name_of(text).0, Ok(()))));
+                read.fill_with(|| Ok(()));
                 Err(error)
             }
             Ok(mut lot) => {
-                for text in &texts {
-                    let (reference, read) = name_of(text);
-                    let taken = match read {
-                        Ok(()) => {
-                            one_of_many::prepare(&self.handle, &mut lot, text.as_bytes()).await
-                        }
-                        Err(error) => Err(error),
-                    };
-                    frames.push((reference, taken));
+                for (text, read) in texts.iter().zip(&mut read) {
+                    if read.is_ok() {
+                        *read = one_of_many::prepare(&self.handle, &mut lot, text.as_bytes()).await;
+                    }
                 }
                 match lot.is_empty() {
                     true => Ok(None),
@@ -280,65 +241,10 @@ impl Conversation {
             }
         };
         Some(Waiting {
-            frames,
-            pending,
+            references,
+            messages: Together::new(read, queued),
             places,
         })
-    }
-
-    /// Answers in order, until there is nothing more to answer.
-    async fn write<S>(
-        &self,
-        sink: &mut SplitSink<WebSocketStream<S>, Message>,
-        mut answers: mpsc::Receiver<Waiting>,
-    ) -> Result<(), Ending>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let mut out = Out {
-            sink,
-            stall_max: self.config.publish_stall_max.value(),
-            bytes: 0,
-            places: Vec::new(),
-        };
-        loop {
-            let next = match answers.try_recv() {
-                Ok(next) => Some(next),
-                Err(_) => {
-                    out.flush().await?;
-                    answers.recv().await
-                }
-            };
-            let Some(Waiting {
-                frames,
-                pending,
-                places,
-            }) = next
-            else {
-                return out.flush().await;
-            };
-            let mut published = match pending {
-                Err(error) => Err(error),
-                Ok(None) => Ok(Vec::new().into_iter()),
-                Ok(Some(mut pending)) => Ok(match (&mut pending).now_or_never() {
-                    Some(published) => published.into_iter(),
-                    None => {
-                        out.flush().await?;
-                        pending.await.into_iter()
-                    }
-                }),
-            };
-            for (reference, taken) in frames {
-                let result = taken.and_then(|()| match &mut published {
-                    Ok(published) => published
-                        .next()
-                        .unwrap_or_else(|| Err(CodedError::internal("a message has no answer"))),
-                    Err(error) => Err(error.clone()),
-                });
-                out.add(answer(&reference, &result)).await?;
-            }
-            out.answered(places);
-        }
     }
 }
 
@@ -347,69 +253,5 @@ fn name_of(frame: &str) -> (Ref, Result<(), CodedError>) {
     match Ref::of(frame) {
         Ok(reference) => (reference, Ok(())),
         Err(error) => (Ref::default(), Err(error)),
-    }
-}
-
-/// Answers that are written and not flushed.
-struct Out<'a, S> {
-    sink: &'a mut SplitSink<WebSocketStream<S>, Message>,
-    stall_max: Duration,
-    bytes: usize,
-    places: Vec<OwnedSemaphorePermit>,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Out<'_, S> {
-    async fn add(&mut self, text: String) -> Result<(), Ending> {
-        self.bytes += text.len();
-        let fed = timeout(self.stall_max, self.sink.feed(Message::text(text)));
-        done(fed.await)?;
-        match self.bytes < FLUSH_BYTES {
-            true => Ok(()),
-            false => self.flush().await,
-        }
-    }
-
-    /// All answers that have these places are written.
-    fn answered(&mut self, places: OwnedSemaphorePermit) {
-        // Where the last of them was flushed already, they are free with this.
-        if self.bytes > 0 {
-            self.places.push(places);
-        }
-    }
-
-    async fn flush(&mut self) -> Result<(), Ending> {
-        if self.bytes > 0 {
-            done(timeout(self.stall_max, self.sink.flush()).await)?;
-            self.bytes = 0;
-            self.places.clear();
-        }
-        Ok(())
-    }
-}
-
-fn done(written: Result<Result<(), Error>, tokio::time::error::Elapsed>) -> Result<(), Ending> {
-    match written {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Ending::Gone("it cannot be written to")),
-        Err(_) => Err(Ending::Gone("its client takes nothing")),
-    }
-}
-
-/// What an error of the codec means for the connection.
-fn ending_of(error: Error) -> Ending {
-    match error {
-        Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
-            let text = format!("Frame too large: at most {max_size} bytes ([api] body_bytes_max)");
-            Ending::Refused(CloseCode::Size, CodedError::new("PH00413", 413, text))
-        }
-        Error::Utf8(text) => {
-            let text = format!("Not the JSON of one message: not UTF-8: {text}");
-            Ending::Refused(CloseCode::Invalid, CodedError::bad_request("PH00453", text))
-        }
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-            Ending::Gone("it was closed without a word")
-        }
-        Error::Protocol(_) => Ending::Close(CloseCode::Protocol, ""),
-        _ => Ending::Gone("it cannot be read from"),
     }
 }
