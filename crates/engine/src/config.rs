@@ -6,9 +6,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Most bytes that all shards together remember of texts in which was searched: about a piece of the log may be above it.
-/// With more, a shard forgets all of them, and searches again in what comes again.
-const REMEMBERED_BYTES_MAX: usize = 32 << 20;
+/// Most bytes that all shards together remember of texts in which was searched; what one piece of the log brings comes on
+/// top. A shard with more than its part forgets all, and searches again in what comes again.
+const REMEMBERED_TOTAL_BYTES_MAX: usize = 32 << 20;
 
 /// The engine's section of the configuration: its limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -104,7 +104,7 @@ impl EngineConfig {
 
     /// Most bytes that one shard remembers of texts in which was searched.
     pub(crate) fn remembered_bytes_max(&self) -> usize {
-        REMEMBERED_BYTES_MAX / self.shard_count()
+        REMEMBERED_TOTAL_BYTES_MAX / self.shard_count()
     }
 
     /// Checks what types and ranges do not say. The error begins with the key.

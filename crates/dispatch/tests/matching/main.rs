@@ -7,6 +7,7 @@
 
 mod agreement;
 mod cost;
+mod memory;
 
 use std::sync::Arc;
 
