@@ -15,13 +15,14 @@
 
 mod answers;
 mod deliveries;
+mod errands;
 mod vocabulary;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use photinus_contract::store::OffsetRecord;
-use photinus_contract::{ConnectionId, MessageInput, Sequence, VoidReason};
+use photinus_contract::{ConnectionId, Sequence, VoidReason};
 
 use crate::connections::Connections;
 use crate::instant::Instant;
@@ -30,6 +31,7 @@ use crate::rare::Rare;
 use crate::unanswered::Unanswered;
 use crate::window::{SlotState, Window};
 
+use self::errands::Errands;
 pub use self::vocabulary::{Action, DispatcherConfig, Input, Item, Room, Taken, Verdict};
 
 /// Most events above the offset that can be settled for good; then the subscription waits for the gap.
@@ -61,17 +63,6 @@ pub struct Dispatcher<E> {
     late_answers: u64,
 }
 
-/// What others have to do for it besides deliveries.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Errands {
-    /// The driver has not been asked for these yet.
-    voids: VecDeque<(ConnectionId, u64, VoidReason)>,
-    /// Nor for these.
-    writes: VecDeque<Write>,
-    /// Replies and parked entries that are being written, by the number of their delivery.
-    writing: BTreeMap<u64, Sequence>,
-}
-
 /// Why it delivers nothing although it could.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Waits {
@@ -87,20 +78,6 @@ struct BatchInFlight {
     connection: ConnectionId,
     deadline: Option<Instant>,
     items: Vec<(u64, Sequence)>,
-}
-
-/// A reply or parked entry that the driver has not been asked for yet.
-#[derive(Clone, Debug)]
-struct Write {
-    number: u64,
-    sequence: Sequence,
-    what: Written,
-}
-
-#[derive(Clone, Debug)]
-enum Written {
-    Reply(Box<MessageInput>),
-    Park(String),
 }
 
 impl<E: Clone> Dispatcher<E> {
@@ -380,18 +357,6 @@ impl<E: Clone> Dispatcher<E> {
     }
 }
 
-impl Errands {
-    fn next_write(&mut self) -> Option<Write> {
-        while let Some(write) = self.writes.pop_front() {
-            // A rewind may have taken the answer back meanwhile.
-            if self.writing.contains_key(&write.number) {
-                return Some(write);
-            }
-        }
-        None
-    }
-}
-
 impl Waits {
     fn is_held(&self, now: Instant) -> bool {
         self.held_until.is_some_and(|until| until > now)
@@ -400,17 +365,5 @@ impl Waits {
     fn is_paused(&self, now: Instant) -> bool {
         let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
         self.paused.is_some_and(|until| !is_over(until))
-    }
-}
-
-impl PartialEq for Write {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-impl Eq for Write {}
-impl std::hash::Hash for Write {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.number.hash(state);
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use photinus_contract::{ConnectionId, Sequence, VoidReason};
 
-use super::{Dispatcher, Taken, Verdict, Write, Written};
+use super::errands::Written;
+use super::{Dispatcher, Taken, Verdict};
 use crate::instant::Instant;
 use crate::position::Unsaved;
 use crate::retry::DELAY_MAX;
@@ -268,17 +269,6 @@ impl<E: Clone> Dispatcher<E> {
         self.window.remove(sequence);
         self.no_fit = false;
         self.progress.settle(sequence);
-    }
-
-    fn write(&mut self, number: u64, sequence: Sequence, what: Written) {
-        self.errands.change(|errands| {
-            errands.writing.insert(number, sequence);
-            errands.writes.push_back(Write {
-                number,
-                sequence,
-                what,
-            });
-        });
     }
 
     fn set_state(&mut self, sequence: Sequence, state: SlotState) {

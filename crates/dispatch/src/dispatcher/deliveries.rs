@@ -2,7 +2,7 @@
 
 use photinus_contract::{ConnectionId, Sequence};
 
-use super::{Action, BatchInFlight, Dispatcher, Errands, Item, Waits, Write, Written};
+use super::{Action, BatchInFlight, Dispatcher, Item, Waits};
 use crate::instant::Instant;
 use crate::window::{InFlight, Slot, SlotState};
 
@@ -51,31 +51,6 @@ impl<E: Clone> Dispatcher<E> {
             connection,
             number,
             items,
-        })
-    }
-
-    /// What others have to do besides deliveries.
-    pub(super) fn next_errand(&mut self) -> Option<Action<E>> {
-        let void = self
-            .errands
-            .change_if_any(|errands| errands.voids.pop_front());
-        if let Some((connection, number, reason)) = void.flatten() {
-            return Some(Action::Void {
-                connection,
-                number,
-                reason,
-            });
-        }
-        let write = self.errands.change_if_any(Errands::next_write);
-        self.write_action(write.flatten()?)
-    }
-
-    fn write_action(&self, write: Write) -> Option<Action<E>> {
-        let slot = self.window.get(write.sequence)?;
-        let item = self.item(write.number, write.sequence, slot.event.clone());
-        Some(match write.what {
-            Written::Reply(reply) => Action::Reply { item, reply },
-            Written::Park(reason) => Action::Park { item, reason },
         })
     }
 
@@ -132,7 +107,7 @@ impl<E: Clone> Dispatcher<E> {
         self.item(number, sequence, event)
     }
 
-    fn item(&self, number: u64, sequence: Sequence, event: E) -> Item<E> {
+    pub(super) fn item(&self, number: u64, sequence: Sequence, event: E) -> Item<E> {
         let attempt = self.progress.failures(sequence).saturating_add(1);
         Item {
             number,
