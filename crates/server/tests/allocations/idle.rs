@@ -12,7 +12,8 @@ use crate::client::Starter;
 use crate::server::Server;
 use crate::{ALLOCATOR, ONE_AT_A_TIME};
 
-/// Most bytes for an ephemeral subscription with a filter of its own.
+/// Most bytes for an ephemeral subscription with a filter of its own. What an allocator adds, which rounds up, comes on top:
+/// a tenth to a third.
 const EPHEMERAL_BYTES_MAX: usize = 1_500;
 
 const SOCKETS: usize = 100;

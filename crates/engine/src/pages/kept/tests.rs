@@ -199,6 +199,10 @@ fn who_waited_for_a_page_that_failed_asks_again() {
     world.find(0, 7);
     let waiting = world.kept.failed(&world.namespace, Sequence(0));
     assert_eq!(waiting, [(0, Sequence(0)), (7, Sequence(0))]);
+    assert!(
+        world.kept.logs.is_empty(),
+        "nothing is kept of a log without pages"
+    );
     assert_eq!(world.missing(0), 64);
 }
 
