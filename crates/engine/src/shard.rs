@@ -343,11 +343,16 @@ impl Shard {
         if let Some(due) = running.timer {
             self.timers.remove(&(due, id));
         }
-        if running.replied && active.spec.subscription.ephemeral {
-            // Nobody can answer its events any more: the keys of its replies are of no use.
-            self.core
-                .tasks
-                .spawn(self.core.store.delete_subscription(id));
+        if let Some(replies) = running.replies
+            && active.spec.subscription.ephemeral
+        {
+            // Nobody can answer its events any more: once its last reply has met its key, the keys are of no use.
+            replies.close();
+            let store = self.core.store.clone();
+            self.core.tasks.spawn(async move {
+                replies.wait().await;
+                store.delete_subscription(id).await
+            });
         }
     }
 

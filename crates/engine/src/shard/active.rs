@@ -9,6 +9,7 @@ use photinus_contract::{ConnectionId, Sequence, SubscriptionId};
 use photinus_dispatch::{
     Dispatcher, DispatcherConfig, Input, Instant, Place, RetrySchedule, SETTLED_SPAN_MAX,
 };
+use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::feed::Payload;
@@ -55,8 +56,8 @@ pub(super) struct Running {
     /// Where it stands in the matcher of the pass. One that is not live any more stands there until it is found.
     pub(super) place: Option<Place>,
     pub(super) timer: Option<Instant>,
-    /// It has published replies.
-    pub(super) replied: bool,
+    /// Its replies that are being published, if it had any.
+    pub(super) replies: Option<TaskTracker>,
     /// The offset that was written last.
     pub(super) saved: Sequence,
     /// When deliveries were handed over that are in flight, by number.
@@ -242,7 +243,7 @@ impl Shard {
             live: false,
             place: None,
             timer: None,
-            replied: false,
+            replies: None,
             saved: record.offset,
             handed: Handed::default(),
         }));

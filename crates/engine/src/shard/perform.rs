@@ -4,6 +4,7 @@ use photinus_contract::record::ReplyKey;
 use photinus_contract::store::{AppendError, OffsetError, ParkedEntry};
 use photinus_contract::{DeliveryId, MessageInput, Outcome, SubscriptionId, Timestamp};
 use photinus_dispatch::{Action, Instant, Item, Unsaved, Verdict};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::warn;
 
 use super::active::{Active, Phase};
@@ -24,7 +25,8 @@ struct Writing {
 
 enum Written {
     Parked(String),
-    Reply(Box<MessageInput>),
+    /// The reply, and what says that it is being published.
+    Reply(Box<MessageInput>, TaskTrackerToken),
 }
 
 impl Shard {
@@ -81,7 +83,9 @@ impl Shard {
                 Written::Parked(reason) => {
                     self.park(&spec, start, (epoch, generation), item, reason);
                 }
-                Written::Reply(reply) => self.reply(spec, start, epoch, generation, item, reply),
+                Written::Reply(reply, publishing) => {
+                    self.reply(spec, start, (epoch, generation), item, reply, publishing);
+                }
             }
         }
     }
@@ -117,9 +121,11 @@ impl Shard {
                     continue;
                 }
                 Action::Park { item, reason } => (item, Written::Parked(reason)),
-                Action::Reply { item, reply } => (item, Written::Reply(reply)),
+                Action::Reply { item, reply } => {
+                    let publishing = running.replies.get_or_insert_default().token();
+                    (item, Written::Reply(reply, publishing))
+                }
             };
-            running.replied |= matches!(what, Written::Reply(_));
             return Some(Writing {
                 spec: spec.clone(),
                 start: *start,
@@ -199,10 +205,10 @@ impl Shard {
         &self,
         spec: Spec,
         start: u64,
-        epoch: u64,
-        generation: u64,
+        (epoch, generation): (u64, u64),
         item: Item<Payload>,
         reply: Box<MessageInput>,
+        publishing: TaskTrackerToken,
     ) {
         let subscription = spec.subscription.id;
         let epoch = (!spec.subscription.ephemeral).then_some(epoch);
@@ -217,7 +223,9 @@ impl Shard {
         let number = item.number;
         self.core.tasks.spawn(async move {
             let published = core.publish_reply(&spec.namespace, &item.event.event, *reply, key);
-            let stored = match published.await {
+            let published = published.await;
+            drop(publishing);
+            let stored = match published {
                 Ok(()) | Err(AppendError::DuplicateReply { .. } | AppendError::Passed) => true,
                 Err(AppendError::Fenced) => {
                     handle.post(Mail::Fenced {

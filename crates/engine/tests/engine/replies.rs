@@ -354,6 +354,49 @@ async fn a_reply_to_an_event_of_an_ephemeral_subscription_is_once_over_a_rewind(
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_ephemeral_subscription_that_ends_keeps_its_keys_until_its_last_reply_is_appended() {
+    let bench = Bench::new().await;
+    let a = bench.connect("a", "nothing");
+    let filter = serde_json::from_value(requests()).unwrap();
+    let options = serde_json::from_value(json!({"readAhead": 1})).unwrap();
+    let subscribe = bench
+        .callbacks
+        .ephemeral_subscription(&a, "default", filter, options);
+    subscribe.unwrap();
+    bench.publish(["request-1", "request-2"]).await;
+    let (one, two) = (bench.delivery().await, bench.delivery().await);
+    bench.answer(&two, reply("first"));
+    bench.assert_quiet().await;
+    bench.answer(&one, Outcome::retry("not now"));
+    assert_eq!(bench.drain(1).await, ["request-1"]);
+    let again = bench.delivery().await;
+    bench.store.hold_writes();
+    // The second reply has to wait for the commit of another message; meanwhile the subscription ends.
+    let other = bench.publish(["other"]);
+    tokio::join!(other, async {
+        held(&bench.store, 1).await;
+        // Virtual time: it goes on when nothing else can happen.
+        bench.answer(&again, reply("second"));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        bench.callbacks.connection_closed(&a);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        for step in [
+            "the other message",
+            "the second reply",
+            "the end of the keys",
+        ] {
+            held(&bench.store, 1).await;
+            assert_eq!(bench.store.release(1), 1, "{step}");
+        }
+    });
+    bench.store.release_all();
+    bench.assert_quiet().await;
+    let replies = replies(&bench).await;
+    let tags: Vec<_> = replies.iter().map(|reply| reply.content.tag()).collect();
+    assert_eq!(tags, ["first"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reply_that_is_no_message_is_reported_and_acknowledges_all_the_same() {
     let warnings = Warnings::default();
     let _recording = tracing::subscriber::set_default(warnings.clone());
