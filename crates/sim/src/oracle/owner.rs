@@ -81,13 +81,18 @@ impl Owner {
         self.heard.insert(number, stored);
     }
 
-    /// These are parked, some by others. What was parked before a seek that it knows of is not left out.
-    pub(super) fn leave_out(&mut self, parked: &[ParkedEntry]) {
+    /// These were parked by later owners, and it may know that: it leaves out all of them, or none. It knows nothing
+    /// of another seek.
+    pub(super) fn may_leave_out<'a>(&mut self, parked: impl Iterator<Item = &'a ParkedEntry>) {
         let generation = self.generation;
-        let current = parked.iter().filter(|entry| entry.generation == generation);
+        let current = parked.filter(|entry| entry.generation == generation);
         let current: BTreeSet<i64> = current.map(|entry| entry.sequence.0).collect();
-        let states = self.states.iter_mut();
-        states.for_each(|state| state.leave_out(&current));
+        for mut state in self.states.clone() {
+            state.leave_out(&current);
+            if !self.states.contains(&state) {
+                self.states.push(state);
+            }
+        }
     }
 
     /// The application answered. False if that changes nothing.

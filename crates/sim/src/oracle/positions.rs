@@ -145,13 +145,14 @@ impl Oracle {
         }
     }
 
-    /// An engine reads what is parked after it claimed. If another one has claimed since, it may find what that one
-    /// parked, and leaves it out as well.
+    /// An engine reads what is parked, at its claim or only to count it. If another one has claimed since, it may
+    /// find what that one parked; it leaves this out as well if it has read it for the claim.
     pub(crate) fn parked_read(&mut self, node: usize, id: SubscriptionId, found: &[ParkedEntry]) {
         let all = self.owners.range_mut((id, 0)..=(id, u64::MAX));
         let its = all.rev().find(|(_, owner)| owner.node == node);
-        if let Some((_, owner)) = its {
-            owner.leave_out(found);
+        if let Some((&(_, epoch), owner)) = its {
+            let later = found.iter().filter(|entry| entry.epoch > epoch);
+            owner.may_leave_out(later);
         }
     }
 

@@ -109,10 +109,14 @@ impl Story {
     }
 
     fn deliver_attempt(&mut self, number: u64, event: &Event, attempt: u32) {
+        self.deliver_as(DeliveryId::new(1, number), event, attempt);
+    }
+
+    fn deliver_as(&mut self, id: DeliveryId, event: &Event, attempt: u32) {
         let delivery = Delivery::new(
             self.connection.clone(),
             self.subscription.clone(),
-            DeliveryId::new(1, number),
+            id,
             attempt,
             event.clone(),
         );
@@ -137,16 +141,7 @@ impl Story {
     }
 
     fn park(&mut self, event: &Event, marker: &str) {
-        let entry = ParkedEntry::new(
-            self.subscription.id,
-            1,
-            0,
-            event.sequence(),
-            event.id(),
-            1,
-            marker.to_owned(),
-            Timestamp::from_nanos(0),
-        );
+        let entry = entry(self, event, marker);
         self.oracle.park_called(1, &entry);
         self.oracle.parked(&entry, &Ok(()));
     }
@@ -168,6 +163,19 @@ impl Story {
     fn is_right(&self) {
         assert_eq!(self.oracle.violation(), None);
     }
+}
+
+fn entry(story: &Story, event: &Event, marker: &str) -> ParkedEntry {
+    ParkedEntry::new(
+        story.subscription.id,
+        1,
+        0,
+        event.sequence(),
+        event.id(),
+        1,
+        marker.to_owned(),
+        Timestamp::from_nanos(0),
+    )
 }
 
 fn with_reply(author: &str) -> Outcome {
@@ -485,6 +493,51 @@ fn a_reply_with_a_wrong_cid_or_a_wrong_refusal_breaks_10() {
         }
         story.breaks(10);
     }
+}
+
+/// An owner of epoch 1 on one engine; another engine claims, parks the first of three events, and the first engine
+/// reads what is parked.
+fn parked_by_a_successor() -> (Story, Vec<Event>) {
+    let mut story = Story::new(json!({"readAhead": 20}));
+    let events = story.events(3);
+    let id = story.subscription.id;
+    story.oracle.claimed(2, id, Some(&record_at(-1, 2)));
+    let mut entry = entry(&story, &events[0], "k1");
+    entry.epoch = 2;
+    story.oracle.parked(&entry, &Ok(()));
+    story.oracle.parked_read(1, id, &[entry]);
+    (story, events)
+}
+
+#[test]
+fn an_owner_that_stalled_may_leave_out_what_its_successor_parked_or_deliver_it() {
+    for first in [0, 1] {
+        let (mut story, events) = parked_by_a_successor();
+        for (number, event) in events[first..].iter().enumerate() {
+            story.deliver(number as u64 + 1, event);
+        }
+        story.is_right();
+    }
+}
+
+#[test]
+fn an_owner_that_stalled_and_leaves_out_more_than_its_successor_parked_breaks_3() {
+    let (mut story, events) = parked_by_a_successor();
+    story.deliver(1, &events[2]);
+    story.breaks(3);
+}
+
+#[test]
+fn what_was_parked_before_the_claim_and_is_delivered_breaks_3() {
+    let mut story = Story::new(json!({}));
+    let events = story.events(1);
+    story.deliver(1, &events[0]);
+    story.answer(1, parked("k1"));
+    story.park(&events[0], "k1");
+    let id = story.subscription.id;
+    story.oracle.claimed(1, id, Some(&record_at(-1, 2)));
+    story.deliver_as(DeliveryId::new(2, 1), &events[0], 1);
+    story.breaks(3);
 }
 
 #[test]
