@@ -9,8 +9,8 @@ use std::time::Duration;
 use photinus_contract::record::{NewRecord, ReplyKey};
 use photinus_contract::store::{AppendError, Log, Offsets, Start, StoreError, StoreErrorKind};
 use photinus_contract::{
-    Delivery, EventId, MessageId, MessageKind, Outcome, Record, Response, Sequence, Subscription,
-    VoidReason,
+    ConnectionId, Delivery, EventId, MessageId, MessageKind, Outcome, Record, Response, Sequence,
+    Subscription, VoidReason,
 };
 use photinus_engine::EngineConfig;
 use photinus_store_memory::MemoryStore;
@@ -324,16 +324,22 @@ async fn each_event_of_a_batch_has_its_own_reply_over_a_crash() {
     assert!(bench.offset(subscription.id).await >= 2);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_reply_to_an_event_of_an_ephemeral_subscription_is_once_over_a_rewind() {
-    let bench = Bench::new().await;
-    let a = bench.connect("a", "nothing");
+/// An ephemeral subscription that has two requests in flight at once.
+fn listen_to_two_requests(bench: &Bench) -> ConnectionId {
+    let connection = bench.connect("a", "nothing");
     let filter = serde_json::from_value(requests()).unwrap();
     let options = serde_json::from_value(json!({"readAhead": 1})).unwrap();
     let subscribe = bench
         .callbacks
-        .ephemeral_subscription(&a, "default", filter, options);
+        .ephemeral_subscription(&connection, "default", filter, options);
     subscribe.unwrap();
+    connection
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_to_an_event_of_an_ephemeral_subscription_is_once_over_a_rewind() {
+    let bench = Bench::new().await;
+    listen_to_two_requests(&bench);
     for kind in KINDS {
         let before = replies(&bench).await.len();
         request(&bench, MessageKind::Broadcast, "request-1").await;
@@ -356,13 +362,7 @@ async fn a_reply_to_an_event_of_an_ephemeral_subscription_is_once_over_a_rewind(
 #[tokio::test(start_paused = true)]
 async fn an_ephemeral_subscription_that_ends_keeps_its_keys_until_its_last_reply_is_appended() {
     let bench = Bench::new().await;
-    let a = bench.connect("a", "nothing");
-    let filter = serde_json::from_value(requests()).unwrap();
-    let options = serde_json::from_value(json!({"readAhead": 1})).unwrap();
-    let subscribe = bench
-        .callbacks
-        .ephemeral_subscription(&a, "default", filter, options);
-    subscribe.unwrap();
+    let a = listen_to_two_requests(&bench);
     bench.publish(["request-1", "request-2"]).await;
     let (one, two) = (bench.delivery().await, bench.delivery().await);
     bench.answer(&two, reply("first"));
