@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use photinus_contract::store::{ReadLimit, Store};
 use photinus_contract::{Namespace, Sequence};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
@@ -23,6 +24,8 @@ use crate::tail::Piece;
 
 /// How long a failed read waits before it is tried again.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
+/// How often one who waits for those behind it looks after them.
+const WAIT_STEP: Duration = Duration::from_millis(2);
 
 /// The shared pages of all namespaces.
 #[derive(Clone)]
@@ -72,7 +75,8 @@ impl Pages {
         head: Sequence,
         shard: &ShardHandle,
     ) -> Option<Piece> {
-        let found = self.inner.kept().find(namespace, after, head, shard);
+        let now = Instant::now();
+        let found = self.inner.kept().find(namespace, after, head, shard, now);
         match found {
             Found::Page { piece, next } => {
                 self.inner.counts.shared.one();
@@ -94,10 +98,10 @@ impl Pages {
 
     fn read(&self, namespace: &Namespace, Read { after, limit }: Read, head: Sequence) {
         let pages = self.clone();
-        let read = self.inner.store.read(namespace, after, limit);
         let namespace = namespace.clone();
         self.inner.tasks.spawn(async move {
-            match read.await {
+            let held = pages.wait_for_those_behind(&namespace, after).await;
+            match pages.inner.store.read(&namespace, after, limit).await {
                 Ok(page) => {
                     let last = page.records.last().map(|record| record.last);
                     // Without more to come, everything up to the head of before the read was looked at.
@@ -109,8 +113,9 @@ impl Pages {
                         after,
                         records: page.records.into(),
                         through,
+                        mark: Some(Arc::default()),
                     };
-                    pages.loaded(&namespace, piece, head);
+                    pages.loaded(&namespace, piece, head, held);
                 }
                 Err(error) => {
                     warn!(%namespace, %after, %error, "cannot read the log; trying again");
@@ -123,12 +128,25 @@ impl Pages {
         });
     }
 
+    /// Waits for those who are behind, if this is far ahead of them. Says whether it did.
+    async fn wait_for_those_behind(&self, namespace: &Namespace, place: Sequence) -> bool {
+        let Some(until) = self.inner.kept().wait_until(namespace, place) else {
+            return false;
+        };
+        let mut held = false;
+        while Instant::now() < until && self.inner.kept().is_far_ahead(namespace, place) {
+            tokio::time::sleep(WAIT_STEP).await;
+            held = true;
+        }
+        held
+    }
+
     /// What was counted, and how many bytes are in memory.
     pub(crate) fn counts(&self) -> (&PageCounts, usize) {
         (&self.inner.counts, self.inner.kept().bytes())
     }
 
-    fn loaded(&self, namespace: &Namespace, piece: Piece, head: Sequence) {
+    fn loaded(&self, namespace: &Namespace, piece: Piece, head: Sequence, held: bool) {
         self.inner.counts.read.one();
         self.inner.counts.read_bytes.add(bytes(&piece) as u64);
         let records = piece.records.len() as u64;
@@ -137,7 +155,7 @@ impl Pages {
         let mut cut = piece.clone();
         kept.cut(namespace, &mut cut);
         let bytes = bytes(&cut);
-        let (waiting, next) = kept.loaded(namespace, cut, bytes, head);
+        let (waiting, next) = kept.loaded(namespace, cut, bytes, head, Instant::now(), held);
         drop(kept);
         if let Some(next) = next {
             self.read(namespace, next, head);

@@ -34,6 +34,8 @@ pub(crate) struct Piece {
     pub(crate) records: Arc<[Arc<Record>]>,
     /// All events up to here are in it.
     pub(crate) through: Sequence,
+    /// Who reads a page of the store keeps this until it goes on, so that it is known where somebody is.
+    pub(crate) mark: Option<Arc<()>>,
 }
 
 impl Piece {
@@ -134,6 +136,7 @@ impl Tail {
                 after,
                 records,
                 through,
+                mark: None,
             })
         })
     }
@@ -210,6 +213,7 @@ mod tests {
             after: Sequence(4),
             records: [record(6, 2, 1), record(9, 3, 1)].into(),
             through: Sequence(8),
+            mark: None,
         };
         let events = |after| -> Vec<i64> {
             let events = piece.events_after(Sequence(after));

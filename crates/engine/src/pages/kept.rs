@@ -4,10 +4,15 @@
 //! begins with a small page, and each that follows is twice as large: where many subscriptions are far apart, so
 //! that their pages do not all fit, each of them costs little.
 
+mod row;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use photinus_contract::store::ReadLimit;
 use photinus_contract::{Namespace, Sequence};
+use tokio::time::Instant;
 
 use crate::tail::Piece;
 
@@ -17,7 +22,6 @@ const FIRST_RECORDS: usize = 64;
 const PAGES_EARLY: usize = 2;
 /// The part of all bytes that pages with which nobody has begun yet may take.
 const EARLY_PART: usize = 4;
-
 /// The pages of all namespaces. `W` is who waits for one.
 #[derive(Debug)]
 pub(super) struct Kept<W> {
@@ -31,17 +35,39 @@ pub(super) struct Kept<W> {
 /// A page, by what it begins after.
 #[derive(Debug)]
 struct Slot<W> {
-    /// Somebody has begun with it. Until then it is only read early.
-    begun: bool,
+    /// When the first one began with it. Until then it is only read early.
+    begun: Option<Instant>,
+    /// How long the first ones take for a record.
+    pace: Option<Duration>,
     /// When it was used last.
     used: u64,
     state: State<W>,
 }
 
 impl<W> Slot<W> {
-    /// Whether it is there, and what begins after `place` follows it.
-    fn ends_at(&self, place: Sequence) -> bool {
-        matches!(&self.state, State::Loaded { piece, .. } if piece.through == place)
+    /// Where it ends, if it is there.
+    fn end(&self) -> Option<Sequence> {
+        match &self.state {
+            State::Loaded { piece, .. } => Some(piece.through),
+            State::Loading { .. } => None,
+        }
+    }
+
+    /// How many records it has.
+    fn records(&self) -> usize {
+        match &self.state {
+            State::Loaded { piece, .. } => piece.records.len(),
+            State::Loading { .. } => 0,
+        }
+    }
+
+    /// Whether somebody is in it: who gets a page keeps its mark until the next one.
+    fn in_use(&self) -> bool {
+        let mark = match &self.state {
+            State::Loaded { piece, .. } => piece.mark.as_ref(),
+            State::Loading { .. } => None,
+        };
+        mark.is_some_and(|mark| Arc::strong_count(mark) > 1)
     }
 }
 
@@ -100,6 +126,7 @@ impl<W: Clone + PartialEq> Kept<W> {
         after: Sequence,
         head: Sequence,
         who: &W,
+        now: Instant,
     ) -> Found {
         self.uses += 1;
         let log = self.logs.entry(namespace.clone()).or_default();
@@ -108,12 +135,15 @@ impl<W: Clone + PartialEq> Kept<W> {
                 State::Loaded { piece, .. } if piece.through > after => {
                     slot.used = self.uses;
                     let piece = piece.clone();
-                    let is_first = !std::mem::replace(&mut slot.begun, true);
-                    let next = match is_first {
-                        true => self.read_early(namespace, piece.through, head),
-                        false => None,
+                    let (start, is_first) = (*start, slot.begun.is_none());
+                    if is_first {
+                        self.begin(namespace, start, now, false);
+                    }
+                    let next = is_first.then(|| self.read_early(namespace, piece.through, head));
+                    return Found::Page {
+                        piece,
+                        next: next.flatten(),
                     };
-                    return Found::Page { piece, next };
                 }
                 State::Loading { through, waiting } if *start == after || *through > after => {
                     if !waiting
@@ -147,33 +177,35 @@ impl<W: Clone + PartialEq> Kept<W> {
         }
     }
 
-    /// A page was read. Says who waits for it, and gets it now, and what is to be read early.
+    /// A page was read; `held`: it waited for those behind. Says who waits for it, and gets it now, and what is to be
+    /// read early.
     pub(super) fn loaded(
         &mut self,
         namespace: &Namespace,
         piece: Piece,
         bytes: usize,
         head: Sequence,
+        now: Instant,
+        held: bool,
     ) -> (Vec<(W, Sequence)>, Option<Read>) {
         let (after, through) = (piece.after, piece.through);
         let slot = Slot {
-            begun: false,
+            begun: None,
+            pace: None,
             used: self.uses,
             state: State::Loaded { piece, bytes },
         };
         self.bytes += bytes;
         let waiting = self.put(namespace, after, slot);
-        while self.bytes > self.bytes_max && self.drop_oldest(namespace, after) {}
-        let log = self.logs.entry(namespace.clone()).or_default();
-        let before = log.range(..after).next_back();
-        let follows = before.is_some_and(|(_, before)| before.begun && before.ends_at(after));
-        if let Some(slot) = log.get_mut(&after) {
-            slot.begun = !waiting.is_empty();
-        }
+        while self.bytes > self.bytes_max && self.drop_one(namespace, after) {}
+        let follows = self.before(namespace, after);
         let begun_until = match waiting.is_empty() {
             false => Some(through),
-            true => follows.then_some(after),
+            true => follows.and_then(|slot| slot.begun).map(|_| after),
         };
+        if !waiting.is_empty() {
+            self.begin(namespace, after, now, held);
+        }
         let next = begun_until.and_then(|begun| self.read_early(namespace, begun, head));
         (waiting, next)
     }
@@ -199,9 +231,10 @@ impl<W: Clone + PartialEq> Kept<W> {
                 after = piece.through;
             }
         }
-        let is_wanted = after < head && !log.contains_key(&after);
+        let is_wanted =
+            after < head && !log.contains_key(&after) && !self.is_far_ahead(namespace, after);
         let slots = self.logs.values().flat_map(BTreeMap::values);
-        let not_begun = slots.filter(|slot| !slot.begun).count();
+        let not_begun = slots.filter(|slot| slot.begun.is_none()).count();
         let fits = (not_begun + 1).saturating_mul(self.limit.bytes) <= self.bytes_max / EARLY_PART;
         (is_wanted && fits).then(|| self.load(namespace, after, Vec::new()))
     }
@@ -225,7 +258,8 @@ impl<W: Clone + PartialEq> Kept<W> {
         let until_next = next.map_or(usize::MAX, |(next, _)| next.0.abs_diff(after.0) as usize);
         let records = wanted.min(self.limit.records).min(until_next);
         let slot = Slot {
-            begun: false,
+            begun: None,
+            pace: None,
             used: self.uses,
             state: State::Loading {
                 through: Sequence(after.0.saturating_add_unsigned(records as u64)),
@@ -258,24 +292,6 @@ impl<W: Clone + PartialEq> Kept<W> {
             }
             None => Vec::new(),
         }
-    }
-
-    /// Drops the page that was unused for longest, except the one that was just read.
-    fn drop_oldest(&mut self, namespace: &Namespace, newest: Sequence) -> bool {
-        let oldest = self
-            .logs
-            .iter()
-            .flat_map(|(name, log)| log.iter().map(move |(after, slot)| (name, *after, slot)))
-            .filter(|(name, after, _)| !(*name == namespace && *after == newest))
-            .filter(|(_, _, slot)| matches!(slot.state, State::Loaded { .. }))
-            .min_by_key(|(_, _, slot)| slot.used)
-            .map(|(name, after, _)| (name.clone(), after));
-        let Some((name, after)) = oldest else {
-            return false;
-        };
-        let slot = self.remove(&name, after);
-        self.taken_out(slot);
-        true
     }
 
     /// Takes out a page, if it is there. Of a log without pages nothing is kept.

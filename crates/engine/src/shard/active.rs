@@ -51,6 +51,8 @@ pub(super) struct Running {
     /// The page that it has waited for. It need not be among the kept ones any more: where those do not all fit, each
     /// would otherwise put out the others before they are looked at, for ever.
     pub(super) page: Option<Box<Piece>>,
+    /// The mark of the page that it is in.
+    pub(super) mark: Option<Arc<()>>,
     /// It has read everything, and the pass over the log finds what is next for it.
     pub(super) live: bool,
     /// Where it stands in the matcher of the pass. One that is not live any more stands there until it is found.
@@ -240,6 +242,7 @@ impl Shard {
             queued: false,
             loading: false,
             page: None,
+            mark: None,
             live: false,
             place: None,
             timer: None,

@@ -121,12 +121,17 @@ impl Shard {
         let (read_to, room) = (running.dispatcher.read_to(), running.dispatcher.room());
         let namespace = spec.namespace.clone();
         if self.is_passed(&namespace.info.name, read_to) {
+            self.is_in(id, None);
             return Meal::UpToDate;
         }
         let Some(room) = room else {
             return Meal::Full;
         };
-        let piece = match self.page_or_piece(page.map(|page| *page), &namespace, room.after) {
+        let found = self.page_or_piece(page.map(|page| *page), &namespace, room.after);
+        if !matches!(found, Err(Meal::Waiting(..))) {
+            self.is_in(id, found.as_ref().ok());
+        }
+        let piece = match found {
             Ok(piece) => piece,
             Err(meal) => return meal,
         };
@@ -155,6 +160,13 @@ impl Shard {
         running.dispatcher.handle(now, input);
         self.note_fed(looked_at, matched);
         Meal::Some(looked_at)
+    }
+
+    /// Keeps the mark of the page that the subscription is in, if it is in one.
+    fn is_in(&mut self, id: SubscriptionId, piece: Option<&Piece>) {
+        if let Some(running) = self.running(id) {
+            running.mark = piece.and_then(|piece| piece.mark.clone());
+        }
     }
 
     /// The page that was waited for, if it goes on after `after`, or a piece that does.

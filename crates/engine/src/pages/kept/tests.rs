@@ -8,20 +8,21 @@ use photinus_contract::{EventType, MessageId, Record, Timestamp};
 use super::*;
 
 /// Every record is one event of so many bytes.
-const BYTES: usize = 10;
+pub(super) const BYTES: usize = 10;
 
 /// Where a read begins, and of how many records it is.
-type Place = (i64, usize);
+pub(super) type Place = (i64, usize);
 
-struct World {
-    kept: Kept<u8>,
-    namespace: Namespace,
-    head: i64,
+pub(super) struct World {
+    pub(super) kept: Kept<u8>,
+    pub(super) namespace: Namespace,
+    pub(super) head: i64,
+    pub(super) now: Instant,
 }
 
 impl World {
     /// A log up to `head`; pages of up to 256 records, and so many records of all pages are kept.
-    fn new(head: i64, records_max: usize) -> Self {
+    pub(super) fn new(head: i64, records_max: usize) -> Self {
         let limit = ReadLimit {
             records: 256,
             bytes: 256 * BYTES,
@@ -30,16 +31,17 @@ impl World {
             kept: Kept::new(limit, records_max * BYTES),
             namespace: Namespace::new("ns"),
             head,
+            now: Instant::now(),
         }
     }
 
-    fn find(&mut self, after: i64, who: u8) -> Found {
+    pub(super) fn find(&mut self, after: i64, who: u8) -> Found {
         let (after, head) = (Sequence(after), Sequence(self.head));
-        self.kept.find(&self.namespace, after, head, &who)
+        self.kept.find(&self.namespace, after, head, &who, self.now)
     }
 
     /// Where the page begins and ends, and what is read early.
-    fn page(&mut self, after: i64) -> (i64, i64, Option<Place>) {
+    pub(super) fn page(&mut self, after: i64) -> (i64, i64, Option<Place>) {
         match self.find(after, 0) {
             Found::Page { piece, next } => (piece.after.0, piece.through.0, next.map(place)),
             other => panic!("{other:?}"),
@@ -47,7 +49,7 @@ impl World {
     }
 
     /// How many records are read because the page is missing.
-    fn missing(&mut self, after: i64) -> usize {
+    pub(super) fn missing(&mut self, after: i64) -> usize {
         match self.find(after, 0) {
             Found::Missing(read) => {
                 assert_eq!(read.after, Sequence(after));
@@ -58,16 +60,29 @@ impl World {
     }
 
     /// Who gets the page that was read, where each of them is, and what is read early.
-    fn loaded(&mut self, after: i64, records: usize) -> (Vec<(u8, i64)>, Option<Place>) {
+    pub(super) fn loaded(&mut self, after: i64, records: usize) -> (Vec<(u8, i64)>, Option<Place>) {
+        self.loaded_held(after, records, false)
+    }
+
+    /// The same; `held`: the read waited for those behind.
+    pub(super) fn loaded_held(
+        &mut self,
+        after: i64,
+        records: usize,
+        held: bool,
+    ) -> (Vec<(u8, i64)>, Option<Place>) {
         let through = (after + records as i64).min(self.head);
         let piece = Piece {
             after: Sequence(after),
             records: (after + 1..=through).map(record).collect(),
             through: Sequence(through),
+            mark: Some(Arc::default()),
         };
         let bytes = piece.records.len() * BYTES;
         let head = Sequence(self.head);
-        let (waiting, next) = self.kept.loaded(&self.namespace, piece, bytes, head);
+        let (waiting, next) = self
+            .kept
+            .loaded(&self.namespace, piece, bytes, head, self.now, held);
         let waiting = waiting.into_iter().map(|(who, at)| (who, at.0));
         (waiting.collect(), next.map(place))
     }
@@ -100,7 +115,7 @@ impl World {
     }
 }
 
-fn place(read: Read) -> Place {
+pub(super) fn place(read: Read) -> Place {
     (read.after.0, read.limit.records)
 }
 
@@ -187,6 +202,7 @@ fn a_page_whose_records_take_several_sequences_ends_there_too() {
         after: Sequence(0),
         records: (1..=50).map(|number| record(2 * number)).collect(),
         through: Sequence(100),
+        mark: None,
     };
     world.kept.cut(&world.namespace, &mut piece);
     assert_eq!((piece.through, piece.records.len()), (Sequence(50), 25));
