@@ -80,7 +80,8 @@ impl Form {
     }
 }
 
-async fn read(request: Request, bytes_max: usize) -> Result<Bytes, CodedError> {
+/// A body, which is bounded.
+pub(crate) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, CodedError> {
     let too_large = || {
         CodedError::new(
             "PH00413",

@@ -27,6 +27,7 @@ mod counted;
 mod deadline;
 mod departure;
 mod errors;
+mod fields;
 mod lasting;
 mod paging;
 mod params;
@@ -37,6 +38,7 @@ mod replies;
 mod waiter;
 
 mod bulk;
+mod cloudevents;
 mod data;
 mod events;
 mod messages;

@@ -8,7 +8,8 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::errors::not_found;
 use crate::{
-    App, bulk, data, deadline, events, messages, namespaces, reads, socket, status, subscriptions,
+    App, bulk, cloudevents, data, deadline, events, messages, namespaces, reads, socket, status,
+    subscriptions,
 };
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
@@ -41,7 +42,7 @@ pub(crate) fn routes(app: App) -> Router {
         .with_state(app)
 }
 
-fn namespaced() -> [(&'static str, MethodRouter<App>); 8] {
+fn namespaced() -> [(&'static str, MethodRouter<App>); 9] {
     [
         ("status", get(status::namespace)),
         (
@@ -58,6 +59,7 @@ fn namespaced() -> [(&'static str, MethodRouter<App>); 8] {
         ("messages/bulk", post(bulk::publish)),
         ("messages/private", post(messages::private)),
         ("publish", get(socket::open)),
+        ("cloudevents", post(cloudevents::publish)),
         ("messages/requestreply", post(messages::request_reply)),
     ]
 }

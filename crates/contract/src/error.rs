@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 use serde::ser::SerializeMap;
+use uuid::Uuid;
+
+use crate::id::MessageId;
 
 /// Longest text of an error, in characters, as FireFly cuts it.
 pub const ERROR_TEXT_MAX: usize = 2048;
@@ -19,6 +22,7 @@ pub struct CodedError {
     code: Cow<'static, str>,
     status: u16,
     text: String,
+    held_by: Option<Uuid>,
 }
 
 impl CodedError {
@@ -32,7 +36,30 @@ impl CodedError {
             code: code.into(),
             status,
             text,
+            held_by: None,
         }
+    }
+
+    /// What is asked for is taken already, by the message of this id.
+    pub fn with_holder(mut self, message: MessageId) -> Self {
+        self.held_by = Some(message.0);
+        self
+    }
+
+    /// The message that has taken what was asked for, if that is the error.
+    pub fn held_by(&self) -> Option<Uuid> {
+        self.held_by
+    }
+
+    /// The same error of one of several things: `place` says of which.
+    pub fn of(&self, place: &str) -> Self {
+        let mut error = Self::new(
+            self.code.clone(),
+            self.status,
+            format!("{place}: {}", self.text),
+        );
+        error.held_by = self.held_by;
+        error
     }
 
     /// An error of the client: status 400.

@@ -80,6 +80,9 @@ pub struct Message {
     /// The publisher's key against doing the same twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// The attributes of the CloudEvent that it was, as they were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_event: Option<Box<RawValue>>,
 }
 
 impl Message {
@@ -99,6 +102,7 @@ impl Message {
             confirmed: None,
             data,
             idempotency_key,
+            cloud_event: None,
         }
     }
 }

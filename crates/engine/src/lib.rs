@@ -43,5 +43,5 @@ pub use committer::Chain;
 pub use config::EngineConfig;
 pub use engine::{Engine, Parts, StartError};
 pub use handle::{Handle, ListBudget};
-pub use publish::{DataText, HeaderText, Lot, MessageText, Pending, Prepared, Receipt};
+pub use publish::{DataText, HeaderText, Lot, MessageText, Pending, Prepared, Receipt, as_ready};
 pub use subscribe::SubscriptionInput;

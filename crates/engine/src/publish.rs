@@ -22,6 +22,7 @@ use photinus_contract::{
     ChangeEvent, ChangeKind, CodedError, DataRef, MessageId, MessageKind, Namespace,
 };
 
+pub use self::draft::as_ready;
 pub(crate) use self::draft::{CommitTime, Draft};
 use self::json::{normalised, sha256};
 pub use self::lot::Lot;
@@ -84,7 +85,7 @@ impl Publisher<'_> {
             true => self.group(name, input, moment.now).await?.to_string(),
             false => String::new(),
         };
-        let (references, values) = self.values(name, id, kind, &input.data).await?;
+        let (references, values) = self.values(name, id, kind, input).await?;
         let created = match header.created {
             Some(created) => Cow::from(created.to_string()),
             None => Cow::from(moment.text.as_str()),
@@ -103,6 +104,7 @@ impl Publisher<'_> {
             topics: &topics,
             tag: &header.tag,
             idempotency_key: Some(key).filter(|key| !key.is_empty()),
+            cloud_event: input.cloud_event,
         };
         let origin = Origin::new(kind, moment.since);
         Ok(Draft::new(&said, &references, &values, origin))
@@ -114,8 +116,9 @@ impl Publisher<'_> {
         namespace: &Namespace,
         id: MessageId,
         kind: MessageKind,
-        inputs: &[DataText<'a>],
+        message: &MessageText<'a>,
     ) -> Result<(References, Vec<NewValue<'a>>), CodedError> {
+        let inputs = &message.data;
         if inputs.len() > self.config.message_values_max {
             return Err(CodedError::bad_request(
                 "FF00134",
@@ -129,7 +132,7 @@ impl Publisher<'_> {
         let mut references = References::new(inputs.len());
         let mut values = Vec::with_capacity(inputs.len());
         let mut seen = BTreeSet::new();
-        let mut size = MESSAGE_BYTES_FIXED;
+        let mut size = MESSAGE_BYTES_FIXED + message.cloud_event.map_or(0, str::len);
         for (index, input) in inputs.iter().enumerate() {
             if let Some(data) = input.id {
                 let stored = self

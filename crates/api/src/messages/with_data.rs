@@ -2,15 +2,13 @@
 //!
 //! Its stored JSON is kept as it is, key by key, and only `data` is written anew.
 
-use std::fmt;
-
 use photinus_contract::data::Validator;
 use photinus_contract::{Data, DataRef};
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::errors::ApiError;
+use crate::fields::Fields;
 
 /// The message with, in each entry of `data`, the value that belongs to it. An entry whose value is missing
 /// stays a reference.
@@ -62,31 +60,6 @@ impl<'a> Entry<'a> {
             validator: found.map(|data| data.validator),
             value: found.map(|data| &*data.value),
         }
-    }
-}
-
-/// The fields of an object, in order, not looked into.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields<'de>, M::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(InOrder)
     }
 }
 

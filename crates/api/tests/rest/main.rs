@@ -4,6 +4,7 @@
 
 mod api;
 mod bulk;
+mod cloudevents;
 
 mod http_rules;
 mod listeners;

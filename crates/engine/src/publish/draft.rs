@@ -57,8 +57,9 @@ impl Draft {
         origin: Origin,
     ) -> Self {
         let texts = said.author.len() + said.key.len() + said.tag.len();
+        let kept = said.cloud_event.map_or(0, str::len);
         let names = 4 * (said.namespace.len() + said.topics.iter().map(|t| t.len()).sum::<usize>());
-        let event = EVENT_BYTES + references.bytes_len() + 2 * texts + names;
+        let event = EVENT_BYTES + references.bytes_len() + 2 * texts + names + kept;
         let values_len: usize = values.iter().map(|value| value.json.len() + 2).sum();
         let mut writer = RecordWriter::new(event * said.topics.len() + values_len);
         writer.head(said.tag, said.author, said.group, said.idempotency_key);
@@ -150,7 +151,11 @@ fn write_shorter(content: &mut RecordContent, time: &str) {
 }
 
 /// The JSON of a message that is stored, as it is shown to whoever does not wait for its confirmation.
-pub(super) fn as_ready(message: &[u8]) -> Option<Vec<u8>> {
+pub fn as_ready(message: &[u8]) -> Vec<u8> {
+    ready(message).unwrap_or_else(|| message.to_vec())
+}
+
+fn ready(message: &[u8]) -> Option<Vec<u8>> {
     const CONFIRMED: &[u8] = br#""state":"confirmed""#;
     const READY: &[u8] = br#""state":"ready""#;
     // A quotation mark within a text has a backslash before it, and the time at the end has none.
@@ -191,6 +196,7 @@ mod tests {
             topics,
             tag: "t",
             idempotency_key: key,
+            cloud_event: Some(r#"{"id":"\"confirmed\""}"#).filter(|_| key.is_some()),
         };
         let mut list = References::new(references.len());
         references.iter().for_each(|reference| list.add(reference));
@@ -268,7 +274,7 @@ mod tests {
             let mut expected: Message = serde_json::from_slice(content.message_json()).unwrap();
             expected.state = MessageState::Ready;
             expected.confirmed = None;
-            let ready = as_ready(content.message_json()).unwrap();
+            let ready = as_ready(content.message_json());
             assert_eq!(ready, serde_json::to_vec(&expected).unwrap());
         }
     }

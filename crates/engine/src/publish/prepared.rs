@@ -29,8 +29,7 @@ pub struct Receipt {
 impl Receipt {
     /// The JSON of the message as the answer to an unconfirmed publish shows it.
     pub fn ready_json(&self) -> Vec<u8> {
-        let message = self.record.content.message_json();
-        as_ready(message).unwrap_or_else(|| message.to_vec())
+        as_ready(self.record.content.message_json())
     }
 }
 
@@ -105,6 +104,7 @@ pub(crate) fn refused(error: AppendError, key: Option<&str>) -> CodedError {
                 409,
                 format!("Idempotency key '{key}' already used for message '{holder}'"),
             )
+            .with_holder(holder)
         }
         AppendError::Store(error) => unavailable(error),
         other => CodedError::internal(other.to_string()),

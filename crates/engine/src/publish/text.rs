@@ -33,6 +33,9 @@ pub struct MessageText<'a> {
     /// The publisher's key against doing the same twice. Empty means none.
     #[serde(borrow, deserialize_with = "text")]
     pub idempotency_key: Cow<'a, str>,
+    /// The attributes of the CloudEvent that it was, as a JSON object in one line: kept with the message as they are.
+    #[serde(skip)]
+    pub cloud_event: Option<&'a str>,
 }
 
 /// The header of a message as an application sends it.
@@ -93,6 +96,7 @@ impl<'a> From<&'a MessageInput> for MessageText<'a> {
             data: input.data.iter().map(Into::into).collect(),
             group: input.group.clone(),
             idempotency_key: input.idempotency_key.as_str().into(),
+            cloud_event: None,
         }
     }
 }

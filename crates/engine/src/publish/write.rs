@@ -39,6 +39,8 @@ pub(super) struct Said<'a> {
     pub(super) topics: &'a [&'a str],
     pub(super) tag: &'a str,
     pub(super) idempotency_key: Option<&'a str>,
+    /// The attributes of the CloudEvent that it was, as JSON.
+    pub(super) cloud_event: Option<&'a str>,
 }
 
 impl Said<'_> {
@@ -77,6 +79,10 @@ impl Said<'_> {
         if let Some(key) = self.idempotency_key {
             out.extend_from_slice(br#","idempotencyKey":"#);
             write_json_text(key, out);
+        }
+        if let Some(attributes) = self.cloud_event {
+            out.extend_from_slice(br#","cloudEvent":"#);
+            out.extend_from_slice(attributes.as_bytes());
         }
         out.extend_from_slice(br#","confirmed":""#);
         out.extend_from_slice(TIME_PLACE);
