@@ -1,6 +1,7 @@
 //! What can an operator set?
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use photinus_contract::DurationText;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 
 use crate::hosts::Hosts;
 use crate::origins::Origins;
+use crate::ui;
 
 /// Nothing is answered in less.
 const DURATION_MIN: Duration = Duration::from_millis(1);
@@ -36,6 +38,9 @@ pub struct ApiConfig {
     /// any name. Requests from other machines may use any name. This keeps a web page whose own name was made
     /// to point at this machine (DNS rebinding) from passing for a page of ours.
     pub hosts: Vec<String>,
+    /// A folder of web pages that is served under `/ui`, such as the build of FireFly's own UI; what is not in it is
+    /// answered with its `index.html`, which finds its way by the path. By default there is none.
+    pub ui_folder: Option<PathBuf>,
     /// Largest body of a request, in bytes.
     #[schemars(range(min = 1))]
     pub body_bytes_max: usize,
@@ -82,6 +87,7 @@ impl Default for ApiConfig {
             connections_max: 10_000,
             origins: Vec::new(),
             hosts: Vec::new(),
+            ui_folder: None,
             body_bytes_max: 4 << 20,
             reads_max: 32,
             replies_awaited_max: 10_000,
@@ -126,6 +132,15 @@ impl ApiConfig {
                     value.as_str()
                 ));
             }
+        }
+        if let Some(folder) = &self.ui_folder
+            && !folder.join(ui::INDEX).is_file()
+        {
+            return Err(format!(
+                "ui_folder: there is no {} in '{}': expected a folder with a built web UI",
+                ui::INDEX,
+                folder.display()
+            ));
         }
         Origins::check(&self.origins)?;
         Hosts::check(&self.hosts)

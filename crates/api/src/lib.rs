@@ -49,6 +49,7 @@ mod socket;
 mod status;
 mod subscriptions;
 mod together;
+mod ui;
 
 mod spi;
 

@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get, post};
 use crate::errors::not_found;
 use crate::{
     App, bulk, cloudevents, data, deadline, events, messages, namespaces, reads, socket, status,
-    subscriptions,
+    subscriptions, ui,
 };
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
@@ -35,6 +35,9 @@ pub(crate) fn routes(app: App) -> Router {
             let path = format!("{prefix}/{path}");
             routes = routes.route(&path, named(&path, methods));
         }
+    }
+    if let Some(folder) = &app.config.ui_folder {
+        routes = ui::with_folder(routes, folder);
     }
     routes
         .route_layer(from_fn_with_state(app.clone(), deadline::enforce))

@@ -5,7 +5,6 @@
 mod api;
 mod bulk;
 mod cloudevents;
-
 mod http_rules;
 mod listeners;
 mod messages;
@@ -15,3 +14,4 @@ mod namespaces;
 mod origins;
 mod request_reply;
 mod subscriptions;
+mod ui;
