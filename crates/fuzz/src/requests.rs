@@ -27,6 +27,9 @@ pub fn requests(input: &[u8]) {
                 (200 | 202, path) if path.contains("/messages/") => {
                     is_published(rest, &body, &sent);
                 }
+                (202, path) if path.contains("/cloudevents") => {
+                    is_taken_once(rest, &body, input);
+                }
                 (200 | 201, path) if path.contains("/subscriptions") => {
                     is_subscribed(rest, &body);
                 }
@@ -127,6 +130,21 @@ fn is_published(rest: &mut Rest, message: &Value, sent: &[u8]) {
             assert_eq!(sent["value"], stored["value"]);
         }
     }
+}
+
+/// An event that was taken is there, and is taken again as the same. A batch tells ids only.
+fn is_taken_once(rest: &mut Rest, taken: &Value, input: &[u8]) {
+    is_published(rest, taken, &[]);
+    let Some((again, _)) = read(input) else {
+        return;
+    };
+    let again = rest.send(again);
+    assert_eq!(again.status, 202);
+    let id = |taken: &Value| match taken.as_array() {
+        Some(batch) => batch.iter().map(|one| one["id"].clone()).collect(),
+        None => vec![taken["header"]["id"].clone()],
+    };
+    assert_eq!(again.json().as_ref().map(id), Some(id(taken)));
 }
 
 /// A subscription that was answered is there, and can be deleted.
