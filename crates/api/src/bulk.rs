@@ -34,7 +34,16 @@ use crate::params::InNamespace;
 
 const NDJSON: &str = "application/x-ndjson";
 
-/// POST messages/bulk
+/// Publishes many messages in one request, one a line.
+///
+/// Each is answered with a line, in order, when it is on the disk: its id and the sequence of its last event, or its error.
+#[utoipa::path(
+    post,
+    path = "/messages/bulk",
+    tag = "messages",
+    request_body(content = ref("#/components/schemas/BulkLine"), content_type = "application/x-ndjson"),
+    responses((status = 200, body = ref("#/components/schemas/BulkAnswer"), content_type = "application/x-ndjson")),
+)]
 pub(crate) async fn publish(
     State(app): State<App>,
     ns: InNamespace,

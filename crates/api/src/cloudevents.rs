@@ -93,8 +93,20 @@ struct Taken {
     sequence: Sequence,
 }
 
-/// POST cloudevents: 202 with the message; of a batch, with the ids and sequences, in order. What was sent before is
-/// answered in the same way, with the first message.
+/// Publishes CloudEvents as broadcasts: one, a batch, or one with its attributes in headers.
+///
+/// 202 with the message; of a batch, with the ids and sequences, in order. What was sent before is answered in the same way, with the first message.
+#[utoipa::path(
+    post,
+    path = "/cloudevents",
+    tag = "messages",
+    request_body(content(
+        (ref("#/components/schemas/CloudEvent") = "application/cloudevents+json"),
+        (ref("#/components/schemas/CloudEventBatch") = "application/cloudevents-batch+json"),
+        (ref("#/components/schemas/Value") = "application/json"),
+    )),
+    responses((status = 202, body = ref("#/components/schemas/CloudEventsTaken"))),
+)]
 pub(crate) async fn publish(
     State(app): State<App>,
     ns: InNamespace,

@@ -12,7 +12,14 @@ use crate::paging::Page;
 use crate::params::{InNamespace, PathId};
 use crate::replies::{json, json_text};
 
-/// GET data
+/// The values, newest first.
+#[utoipa::path(
+    get,
+    path = "/data",
+    tag = "data",
+    responses((status = 200, body = ref("#/components/schemas/DataList"))),
+    extensions(("x-list" = json!("data"))),
+)]
 pub(crate) async fn list(
     State(app): State<App>,
     ns: InNamespace,
@@ -22,7 +29,13 @@ pub(crate) async fn list(
     Ok(json(StatusCode::OK, &data))
 }
 
-/// GET data/{id}
+/// A value, with all that is known of it.
+#[utoipa::path(
+    get,
+    path = "/data/{id}",
+    tag = "data",
+    responses((status = 200, body = ref("#/components/schemas/Data"))),
+)]
 pub(crate) async fn one(
     State(app): State<App>,
     ns: InNamespace,
@@ -31,7 +44,13 @@ pub(crate) async fn one(
     Ok(json(StatusCode::OK, &found(&app, &ns, id).await?))
 }
 
-/// GET data/{id}/value
+/// The value alone: any JSON.
+#[utoipa::path(
+    get,
+    path = "/data/{id}/value",
+    tag = "data",
+    responses((status = 200, body = ref("#/components/schemas/Value"))),
+)]
 pub(crate) async fn value(
     State(app): State<App>,
     ns: InNamespace,

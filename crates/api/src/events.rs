@@ -14,7 +14,17 @@ use crate::params::{InNamespace, PathId};
 use crate::query::Query;
 use crate::replies::{json_text, list as list_of};
 
-/// GET events
+/// The events, newest first.
+#[utoipa::path(
+    get,
+    path = "/events",
+    tag = "events",
+    params(
+        ("fetchreferences" = Option<bool>, Query, description = "With the messages that they are about."),
+    ),
+    responses((status = 200, body = ref("#/components/schemas/Events"))),
+    extensions(("x-list" = json!("events"))),
+)]
 pub(crate) async fn list(
     State(app): State<App>,
     ns: InNamespace,
@@ -26,7 +36,16 @@ pub(crate) async fn list(
     Ok(list_of(&events, |event, out| write(event, enriched, out)))
 }
 
-/// GET events/{id}
+/// An event.
+#[utoipa::path(
+    get,
+    path = "/events/{id}",
+    tag = "events",
+    params(
+        ("fetchreference" = Option<bool>, Query, description = "With the message that it is about."),
+    ),
+    responses((status = 200, body = ref("#/components/schemas/EnrichedEvent"))),
+)]
 pub(crate) async fn one(
     State(app): State<App>,
     ns: InNamespace,

@@ -45,6 +45,7 @@ mod messages;
 mod mounts;
 mod namespaces;
 mod one_of_many;
+mod openapi;
 mod socket;
 mod status;
 mod subscriptions;
@@ -70,6 +71,7 @@ pub use crate::departure::Departure;
 use crate::front::Front;
 pub use crate::lasting::Lasting;
 use crate::mounts::Mounts;
+pub use crate::openapi::document as openapi;
 pub use crate::spi::{Spi, SpiConfig};
 use crate::waiter::Waiter;
 

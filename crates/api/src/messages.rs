@@ -26,7 +26,19 @@ use crate::query::Query;
 use crate::reads::answered_in_turn;
 use crate::replies::{json, json_text, list as list_of};
 
-/// POST messages/broadcast
+/// Publishes a message to everyone in the namespace.
+///
+/// The answer comes when it is on the disk.
+#[utoipa::path(
+    post,
+    path = "/messages/broadcast",
+    tag = "messages",
+    params(
+        ("confirm" = Option<bool>, Query, description = "Answers 200 when the message is confirmed, instead of 202."),
+    ),
+    request_body = ref("#/components/schemas/MessageInput"),
+    responses((status = 200, body = ref("#/components/schemas/Message")), (status = 202, body = ref("#/components/schemas/Message"))),
+)]
 pub(crate) async fn broadcast(
     State(app): State<App>,
     ns: InNamespace,
@@ -39,7 +51,19 @@ pub(crate) async fn broadcast(
     publish(&app, &deadline, prepared, &query).await
 }
 
-/// POST messages/private
+/// Publishes a message to a group.
+///
+/// The answer comes when it is on the disk.
+#[utoipa::path(
+    post,
+    path = "/messages/private",
+    tag = "messages",
+    params(
+        ("confirm" = Option<bool>, Query, description = "Answers 200 when the message is confirmed, instead of 202."),
+    ),
+    request_body = ref("#/components/schemas/MessageInput"),
+    responses((status = 200, body = ref("#/components/schemas/Message")), (status = 202, body = ref("#/components/schemas/Message"))),
+)]
 pub(crate) async fn private(
     State(app): State<App>,
     ns: InNamespace,
@@ -67,7 +91,16 @@ async fn publish(
     Ok(json_text(StatusCode::ACCEPTED, receipt.ready_json()))
 }
 
-/// POST messages/requestreply
+/// Publishes a message and waits for the reply.
+///
+/// The reply is the first message whose `header.cid` is the id of this one. A tag and a group are needed; the time is that of the request.
+#[utoipa::path(
+    post,
+    path = "/messages/requestreply",
+    tag = "messages",
+    request_body = ref("#/components/schemas/MessageInput"),
+    responses((status = 200, body = ref("#/components/schemas/MessageWithData"))),
+)]
 pub(crate) async fn request_reply(
     State(app): State<App>,
     ns: InNamespace,
@@ -111,7 +144,17 @@ async fn confirmed(
     Ok(app.handle.commit(prepared).await?)
 }
 
-/// GET messages
+/// The messages, newest first.
+#[utoipa::path(
+    get,
+    path = "/messages",
+    tag = "messages",
+    params(
+        ("fetchdata" = Option<bool>, Query, description = "With their values in the place of the references."),
+    ),
+    responses((status = 200, body = ref("#/components/schemas/Messages"))),
+    extensions(("x-list" = json!("messages"))),
+)]
 pub(crate) async fn list(
     State(app): State<App>,
     ns: InNamespace,
@@ -139,7 +182,16 @@ pub(crate) async fn list(
     Ok(list_of(texts, |text, out| out.extend(text)))
 }
 
-/// GET messages/{id}
+/// A message.
+#[utoipa::path(
+    get,
+    path = "/messages/{id}",
+    tag = "messages",
+    params(
+        ("fetchdata" = Option<bool>, Query, description = "With its values in the place of the references."),
+    ),
+    responses((status = 200, body = ref("#/components/schemas/MessageWithData"))),
+)]
 pub(crate) async fn one(
     State(app): State<App>,
     ns: InNamespace,
@@ -155,7 +207,13 @@ pub(crate) async fn one(
     Ok(json_text(StatusCode::OK, text))
 }
 
-/// GET messages/{id}/data: in the order of the message, what is missing left out.
+/// The values of a message, in its order; those that are not there any more are left out.
+#[utoipa::path(
+    get,
+    path = "/messages/{id}/data",
+    tag = "messages",
+    responses((status = 200, body = ref("#/components/schemas/DataOfMessage"))),
+)]
 pub(crate) async fn data(
     State(app): State<App>,
     ns: InNamespace,
@@ -166,7 +224,14 @@ pub(crate) async fn data(
     Ok(json(StatusCode::OK, &data))
 }
 
-/// GET messages/{id}/events: newest first, as all lists.
+/// The events of a message, newest first: one for each topic.
+#[utoipa::path(
+    get,
+    path = "/messages/{id}/events",
+    tag = "messages",
+    responses((status = 200, body = ref("#/components/schemas/Events"))),
+    extensions(("x-list" = json!("events"))),
+)]
 pub(crate) async fn events(
     State(app): State<App>,
     ns: InNamespace,

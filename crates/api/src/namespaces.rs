@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::App;
@@ -12,7 +13,7 @@ use crate::params::InNamespace;
 use crate::replies::json;
 
 /// A namespace as an operator asks for it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(crate) struct NamespaceInput {
     #[serde(default)]
     name: Option<String>,
@@ -20,17 +21,38 @@ pub(crate) struct NamespaceInput {
     description: Option<String>,
 }
 
-/// GET namespaces: all of them, whatever the query says.
+/// All namespaces, by name, whatever the query says.
+#[utoipa::path(
+    get,
+    path = "/api/v1/namespaces",
+    tag = "namespaces",
+    responses((status = 200, body = ref("#/components/schemas/Namespaces"))),
+)]
 pub(crate) async fn list(State(app): State<App>) -> Response {
     json(StatusCode::OK, &app.handle.namespaces())
 }
 
-/// GET namespaces/{ns}
+/// A namespace.
+#[utoipa::path(
+    get,
+    path = "/api/v1/namespaces/{ns}",
+    tag = "namespaces",
+    responses((status = 200, body = ref("#/components/schemas/NamespaceInfo"))),
+)]
 pub(crate) async fn one(InNamespace(info): InNamespace) -> Response {
     json(StatusCode::OK, &info)
 }
 
-/// POST namespaces
+/// Creates a namespace.
+///
+/// It is there at once, and for good.
+#[utoipa::path(
+    post,
+    path = "/api/v1/namespaces",
+    tag = "namespaces",
+    request_body = ref("#/components/schemas/NamespaceInput"),
+    responses((status = 201, body = ref("#/components/schemas/NamespaceInfo"))),
+)]
 pub(crate) async fn create(
     State(app): State<App>,
     JsonBody(input): JsonBody<NamespaceInput>,

@@ -4,9 +4,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use utoipa_axum::routes;
 
 use crate::errors::not_found;
+use crate::openapi::{self, Described};
 use crate::{
     App, bulk, cloudevents, data, deadline, events, messages, namespaces, reads, socket, status,
     subscriptions, ui,
@@ -17,23 +18,22 @@ const NAMESPACED: [&str; 2] = ["/api/v1/namespaces/{ns}", "/api/v1"];
 
 /// All routes, and the transports' own paths as what answers where there is none.
 pub(crate) fn routes(app: App) -> Router {
-    let named = |template: &str, methods| app.metrics.route(template).name(methods);
-    let mut routes = Router::new()
-        .route(
-            "/api/v1/namespaces",
-            named(
-                "/api/v1/namespaces",
-                get(namespaces::list).post(namespaces::create),
-            ),
-        )
-        .route(
-            "/api/v1/namespaces/{ns}",
-            named("/api/v1/namespaces/{ns}", get(namespaces::one)),
-        );
-    for prefix in NAMESPACED {
-        for (path, methods) in namespaced().into_iter().chain(log_reads(&app)) {
-            let path = format!("{prefix}/{path}");
-            routes = routes.route(&path, named(&path, methods));
+    let mut routes = openapi::routes(&app);
+    let turns = from_fn_with_state(app.clone(), reads::in_turn);
+    let in_turn = log_reads()
+        .into_iter()
+        .map(|(schemas, paths, methods)| (schemas, paths, methods.route_layer(turns.clone())));
+    for described in whole().into_iter().chain(namespaced()).chain(in_turn) {
+        let path = openapi::path_of(&described).0.to_owned();
+        let (_, _, methods) = described;
+        let prefixes = match path.starts_with("/api/") {
+            true => [""].as_slice(),
+            false => &NAMESPACED,
+        };
+        for prefix in prefixes {
+            let path = format!("{prefix}{path}");
+            let methods = app.metrics.route(&path).name(methods.clone());
+            routes = routes.route(&path, methods);
         }
     }
     if let Some(folder) = &app.config.ui_folder {
@@ -45,45 +45,52 @@ pub(crate) fn routes(app: App) -> Router {
         .with_state(app)
 }
 
-fn namespaced() -> [(&'static str, MethodRouter<App>); 9] {
-    [
-        ("status", get(status::namespace)),
-        (
-            "subscriptions",
-            get(subscriptions::list)
-                .post(subscriptions::create)
-                .put(subscriptions::put),
+/// All handlers, as they describe themselves.
+pub(crate) fn described() -> impl Iterator<Item = Described> {
+    let all = [whole(), namespaced(), log_reads()];
+    all.into_iter().flatten()
+}
+
+/// What stands where it stands.
+fn whole() -> Vec<Described> {
+    vec![
+        routes!(namespaces::list, namespaces::create),
+        routes!(namespaces::one),
+    ]
+}
+
+/// What belongs to a namespace.
+fn namespaced() -> Vec<Described> {
+    vec![
+        routes!(status::namespace),
+        routes!(
+            subscriptions::list,
+            subscriptions::create,
+            subscriptions::put
         ),
-        (
-            "subscriptions/{id}",
-            get(subscriptions::one).delete(subscriptions::delete),
-        ),
-        ("messages/broadcast", post(messages::broadcast)),
-        ("messages/bulk", post(bulk::publish)),
-        ("messages/private", post(messages::private)),
-        ("publish", get(socket::open)),
-        ("cloudevents", post(cloudevents::publish)),
-        ("messages/requestreply", post(messages::request_reply)),
+        routes!(subscriptions::one, subscriptions::delete),
+        routes!(messages::broadcast),
+        routes!(bulk::publish),
+        routes!(messages::private),
+        routes!(socket::open),
+        routes!(cloudevents::publish),
+        routes!(messages::request_reply),
     ]
 }
 
 /// What reads the log, in turn.
-fn log_reads(app: &App) -> impl Iterator<Item = (&'static str, MethodRouter<App>)> {
-    let turns = from_fn_with_state(app.clone(), reads::in_turn);
-    let routes: [(_, MethodRouter<App>); 9] = [
-        ("messages", get(messages::list)),
-        ("messages/{id}", get(messages::one)),
-        ("messages/{id}/data", get(messages::data)),
-        ("messages/{id}/events", get(messages::events)),
-        ("events", get(events::list)),
-        ("events/{id}", get(events::one)),
-        ("data", get(data::list)),
-        ("data/{id}", get(data::one)),
-        ("data/{id}/value", get(data::value)),
-    ];
-    let in_turn =
-        move |(path, route): (_, MethodRouter<App>)| (path, route.route_layer(turns.clone()));
-    routes.into_iter().map(in_turn)
+fn log_reads() -> Vec<Described> {
+    vec![
+        routes!(messages::list),
+        routes!(messages::one),
+        routes!(messages::data),
+        routes!(messages::events),
+        routes!(events::list),
+        routes!(events::one),
+        routes!(data::list),
+        routes!(data::one),
+        routes!(data::value),
+    ]
 }
 
 /// Answers what is no route of ours: a path or the status of a transport, or nothing.

@@ -34,7 +34,8 @@ const READ_BUFFER_BYTES: usize = 32 << 10;
 /// Most bytes that the codec keeps of what it writes: a flush, an answer, and pongs that nobody takes.
 const WRITE_BUFFER_BYTES_MAX: usize = 4 * conversation::FLUSH_BYTES;
 
-/// GET publish
+/// A WebSocket on which each text frame is a message to publish, and is answered when it is on the disk.
+#[utoipa::path(get, path = "/publish", tag = "messages", responses((status = 101)))]
 pub(crate) async fn open(
     State(app): State<App>,
     ns: InNamespace,

@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
 use photinus_contract::store::NamespaceInfo;
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -18,7 +19,15 @@ const ORG_DID: &str = "did:firefly:org/photinus";
 const NODE: &str = "photinus";
 const NODE_DID: &str = "did:firefly:node/photinus";
 
-/// GET status
+/// What this server is, in the words of FireFly.
+///
+/// There is no network behind it: organisation and node are fixed, and most lists of plugins are empty.
+#[utoipa::path(
+    get,
+    path = "/status",
+    tag = "status",
+    responses((status = 200, body = ref("#/components/schemas/Status"))),
+)]
 pub(crate) async fn namespace(
     State(app): State<App>,
     InNamespace(namespace): InNamespace,
@@ -72,8 +81,8 @@ fn stable_id(text: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, text.as_bytes())
 }
 
-#[derive(Serialize)]
-struct Status<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Status<'a> {
     namespace: &'a NamespaceInfo,
     node: Node,
     org: Org,
@@ -81,14 +90,14 @@ struct Status<'a> {
     multiparty: Multiparty,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Node {
     name: &'static str,
     registered: bool,
     id: Uuid,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Org {
     name: &'static str,
     registered: bool,
@@ -98,7 +107,7 @@ struct Org {
 }
 
 /// All of FireFly's kinds of plugins; clients expect every list.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Plugins {
     blockchain: [(); 0],
@@ -110,13 +119,13 @@ struct Plugins {
     tokens: [(); 0],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Plugin {
     plugin_type: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Multiparty {
     enabled: bool,
 }

@@ -15,12 +15,28 @@ use crate::params::{InNamespace, PathId};
 use crate::query::Query;
 use crate::replies::{counted_list, json, no_content};
 
-/// GET subscriptions
+/// The durable subscriptions, newest first.
+#[utoipa::path(
+    get,
+    path = "/subscriptions",
+    tag = "subscriptions",
+    responses((status = 200, body = ref("#/components/schemas/Subscriptions"))),
+    extensions(("x-list" = json!("subscriptions"))),
+)]
 pub(crate) async fn list(State(app): State<App>, ns: InNamespace, page: Page) -> Response {
     counted_list(&app.handle.subscriptions(ns.name()), &page)
 }
 
-/// POST subscriptions
+/// Creates a subscription.
+///
+/// 409 if there is one of that name.
+#[utoipa::path(
+    post,
+    path = "/subscriptions",
+    tag = "subscriptions",
+    request_body = ref("#/components/schemas/SubscriptionInput"),
+    responses((status = 201, body = ref("#/components/schemas/Subscription"))),
+)]
 pub(crate) async fn create(
     State(app): State<App>,
     ns: InNamespace,
@@ -30,7 +46,16 @@ pub(crate) async fn create(
     Ok(json(StatusCode::CREATED, &created))
 }
 
-/// PUT subscriptions: creates it, or replaces the one of that name.
+/// Creates a subscription, or replaces the one of that name.
+///
+/// It goes on where it was; its first event stays what it was.
+#[utoipa::path(
+    put,
+    path = "/subscriptions",
+    tag = "subscriptions",
+    request_body = ref("#/components/schemas/SubscriptionInput"),
+    responses((status = 200, body = ref("#/components/schemas/Subscription"))),
+)]
 pub(crate) async fn put(
     State(app): State<App>,
     ns: InNamespace,
@@ -40,7 +65,16 @@ pub(crate) async fn put(
     Ok(json(StatusCode::OK, &subscription))
 }
 
-/// GET subscriptions/{id}
+/// A subscription.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}",
+    tag = "subscriptions",
+    params(
+        ("fetchstatus" = Option<bool>, Query, description = "Where it is, too."),
+    ),
+    responses((status = 200, body = ref("#/components/schemas/SubscriptionWithStatus"))),
+)]
 pub(crate) async fn one(
     State(app): State<App>,
     ns: InNamespace,
@@ -65,7 +99,15 @@ pub(crate) async fn one(
     Ok(json(StatusCode::OK, &shown))
 }
 
-/// DELETE subscriptions/{id}
+/// Deletes a subscription.
+///
+/// What is in flight is cut off; its place in the log is forgotten.
+#[utoipa::path(
+    delete,
+    path = "/subscriptions/{id}",
+    tag = "subscriptions",
+    responses((status = 204)),
+)]
 pub(crate) async fn delete(
     State(app): State<App>,
     ns: InNamespace,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -81,7 +82,7 @@ impl<'de> Deserialize<'de> for Hash {
 }
 
 /// How a message refers to a value: its id, and the hash that it had when it was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DataRef {
     /// Identifies the value.
     pub id: DataId,
@@ -90,7 +91,7 @@ pub struct DataRef {
 }
 
 /// How a value was checked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Validator {
@@ -125,7 +126,7 @@ impl Validator {
 }
 
 /// A value with all that is known of it. Written as FireFly writes it; `value` is always there.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Data {
     /// Identifies the value.

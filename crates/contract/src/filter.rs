@@ -1,5 +1,6 @@
 //! Which events does a subscription want?
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::object::{null_as_default, object_or_default};
@@ -8,7 +9,7 @@ use crate::object::{null_as_default, object_or_default};
 /// the value, case-sensitive), all of which must match. An empty text tests nothing. The top-level
 /// `topics`, `tag`, `group` and `author` are deprecated and count only where the newer key is empty; see
 /// [`tests`](Self::tests) for the rule in one place.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct SubscriptionFilter {
@@ -60,7 +61,7 @@ pub struct SubscriptionFilter {
 }
 
 /// Tests on the header of a message.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct MessageFilter {
@@ -85,7 +86,7 @@ pub struct MessageFilter {
 }
 
 /// Tests on a transaction.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct TransactionFilter {
@@ -99,7 +100,7 @@ pub struct TransactionFilter {
 }
 
 /// Tests on a blockchain event.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct BlockchainEventFilter {

@@ -38,6 +38,7 @@ pub mod object;
 pub mod options;
 pub mod record;
 pub mod run;
+mod schema;
 pub mod scripted;
 pub mod secrets;
 mod splice;

@@ -1,5 +1,6 @@
 //! What does an application publish?
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use crate::object::{null_as_default, object_or_default, object_or_none, objects_
 use crate::time::Timestamp;
 
 /// To whom a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum MessageKind {
@@ -22,7 +23,7 @@ pub enum MessageKind {
 }
 
 /// The header of a message. Written with these keys in this order, which is also the text that is hashed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct MessageHeader {
     /// Given by the server.
@@ -60,7 +61,7 @@ pub struct MessageHeader {
 }
 
 /// A message as it is shown.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Message {
@@ -134,7 +135,7 @@ impl MessageHeader {
 }
 
 /// How far a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum MessageState {
@@ -147,7 +148,7 @@ pub enum MessageState {
 }
 
 /// A message as an application sends it. Unknown keys are ignored.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct MessageInput {
@@ -166,7 +167,7 @@ pub struct MessageInput {
 }
 
 /// The header of a message as an application sends it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct HeaderInput {
@@ -194,7 +195,7 @@ pub struct HeaderInput {
 }
 
 /// A value of a message as an application sends it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct DataInput {
@@ -214,7 +215,7 @@ pub struct DataInput {
 }
 
 /// The members of a group as an application sends them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct GroupInput {
@@ -227,7 +228,7 @@ pub struct GroupInput {
 }
 
 /// A member of a group as an application sends it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct MemberInput {

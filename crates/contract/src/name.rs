@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
@@ -13,8 +14,9 @@ pub const NAME_MAX: usize = 64;
 
 /// The name of a namespace: the border that events, messages and subscriptions do not cross. Cheap to
 /// clone. Any text can be *asked for*; only checked names are created.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct Namespace(Arc<str>);
 
 impl Namespace {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -16,7 +17,7 @@ pub const BATCH_TIMEOUT_DEFAULT: &str = "50ms";
 
 /// The options of a subscription: what the engine understands, and everything else in `other`, which is
 /// kept and given to the transport. Written as one object with its keys in alphabetical order.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct SubscriptionOptions {

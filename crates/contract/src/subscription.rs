@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -15,7 +16,7 @@ use crate::time::Timestamp;
 /// A filter on the events of a namespace and the way in which one application wants them. A *durable*
 /// subscription is stored, unique by (namespace, name), and goes on where it was; an *ephemeral* one lives
 /// and dies with its connection.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Subscription {
     /// Given by the server.
@@ -86,7 +87,7 @@ impl Subscription {
 }
 
 /// What names a subscription in a delivery: `{"id","namespace","name"}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SubscriptionRef<'a> {
     /// Its id.
     pub id: SubscriptionId,

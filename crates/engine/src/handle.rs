@@ -17,7 +17,7 @@ use crate::committer::Chain;
 use crate::core::Core;
 use crate::metrics::{Sink, Source};
 use crate::publish::{Lot, MessageText, Pending, Prepared, Receipt, unavailable};
-use crate::subscribe::SubscriptionInput;
+use crate::subscribe::{SYSTEM_TRANSPORT, SubscriptionInput};
 use crate::values;
 
 /// How many records a list reads at once.
@@ -320,6 +320,16 @@ impl Handle {
     /// The kind of store that everything is kept in.
     pub fn store_name(&self) -> &'static str {
         self.core.store.name()
+    }
+
+    /// The options of the transports that a subscription can name, as JSON Schemas, by their names.
+    pub fn option_schemas(&self) -> Vec<(&'static str, Value)> {
+        let transports = self.core.transports.all();
+        let schemas = transports
+            .iter()
+            .filter(|transport| transport.name() != SYSTEM_TRANSPORT)
+            .filter_map(|transport| Some((transport.name(), transport.options_schema()?)));
+        schemas.collect()
     }
 
     /// The transports that run.

@@ -12,6 +12,7 @@ use photinus_contract::{
     Subscription, SubscriptionFilter, SubscriptionId, SubscriptionOptions, Timestamp,
 };
 use photinus_dispatch::{Filter, SETTLED_SPAN_MAX};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -26,7 +27,7 @@ use crate::transports::RunningTransport;
 /// The transport of a subscription that names none.
 const DEFAULT_TRANSPORT: &str = "websockets";
 /// Reserved for listeners within the server.
-const SYSTEM_TRANSPORT: &str = "system";
+pub(crate) const SYSTEM_TRANSPORT: &str = "system";
 
 const _: () = assert!(
     u16::MAX as usize <= SETTLED_SPAN_MAX,
@@ -34,7 +35,7 @@ const _: () = assert!(
 );
 
 /// A subscription as a client sends it. Unknown keys are ignored.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct SubscriptionInput {

@@ -63,6 +63,11 @@ impl RunningTransport {
         self.capabilities
     }
 
+    /// The shape of its own options.
+    pub(crate) fn options_schema(&self) -> Option<Value> {
+        self.contained("options_schema", || self.transport.options_schema())
+    }
+
     /// Which of its options are secret.
     pub(crate) fn secret_places(&self) -> &SecretPlaces {
         &self.secret_places

@@ -82,6 +82,13 @@ impl Api {
             .await
     }
 
+    /// The status of an answer that need not be a text.
+    pub(crate) async fn bytes(&self, path: &str) -> u16 {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        response.status().as_u16()
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Reply {
         self.send(Request::delete(path).body(Body::empty()).unwrap())
             .await

@@ -11,6 +11,7 @@ mod messages;
 mod metrics;
 mod mounts;
 mod namespaces;
+mod openapi;
 mod origins;
 mod request_reply;
 mod subscriptions;

@@ -1,5 +1,6 @@
 //! Which namespaces are there, and which groups in them?
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -32,7 +33,7 @@ pub trait Namespaces: Send + Sync {
 }
 
 /// A namespace as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct NamespaceInfo {
