@@ -143,6 +143,7 @@ macro_rules! store_suite {
                 names_are_unique_in_their_namespace
                 they_are_listed_in_the_order_of_creation
                 an_update_replaces_the_whole
+                a_pause_stays_until_it_is_taken_back
                 a_deletion_forgets_everything
             }
             positions {

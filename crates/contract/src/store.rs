@@ -39,7 +39,7 @@ pub use self::log::{AppendError, Appended, Log, Page, ReadLimit};
 pub use self::namespaces::{CreateNamespaceError, Group, NamespaceInfo, Namespaces};
 pub use self::offsets::{OffsetError, OffsetRecord, OffsetWrite, Offsets, Start};
 pub use self::parked::{Parked, ParkedEntry};
-pub use self::subscriptions::{CreateSubscriptionError, Subscriptions};
+pub use self::subscriptions::{CreateSubscriptionError, Pause, Subscriptions};
 use crate::BoxFuture;
 use crate::id::{Sequence, SubscriptionId};
 

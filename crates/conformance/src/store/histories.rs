@@ -22,6 +22,7 @@ pub(super) enum Call {
     CreateNamespace(u8),
     Append(Vec<Item>),
     CreateSubscription(u8, u8, To),
+    /// Also its pause.
     UpdateSubscription(u8),
     DeleteSubscription(u8),
     Claim(u8),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use photinus_contract::record::{NewRecord, ReplyKey};
 use photinus_contract::store::{
     AppendError, Appended, CreateNamespaceError, CreateSubscriptionError, OffsetError,
-    OffsetRecord, OffsetWrite, ParkedEntry, Start, Store,
+    OffsetRecord, OffsetWrite, ParkedEntry, Pause, Start, Store,
 };
 use photinus_contract::{
     MessageId, Namespace, Record, Sequence, Subscription, SubscriptionId, Timestamp,
@@ -25,6 +25,9 @@ pub(super) struct Model {
     keys: BTreeMap<(Namespace, Box<str>), MessageId>,
     subscriptions: Vec<Subscription>,
     positions: BTreeMap<SubscriptionId, OffsetRecord>,
+    pauses: BTreeMap<SubscriptionId, Pause>,
+    /// How often a pause was noted, or taken back.
+    paused: i64,
     parked: BTreeMap<(SubscriptionId, Sequence), ParkedEntry>,
     replies: BTreeMap<(SubscriptionId, u64, Sequence), MessageId>,
     /// The number of the next message.
@@ -53,12 +56,16 @@ impl Model {
             Call::CreateSubscription(number, namespace, start) => {
                 self.create(store, *number, ns(*namespace), *start).await;
             }
-            Call::UpdateSubscription(number) => self.update(store, *number).await,
+            Call::UpdateSubscription(number) => {
+                self.update(store, *number).await;
+                self.pause(store, *number).await;
+            }
             Call::DeleteSubscription(number) => {
                 let id = id(*number);
                 let known = self.positions.remove(&id).is_some();
                 assert_eq!(store.delete_subscription(id).await, Ok(known));
                 self.subscriptions.retain(|other| other.id != id);
+                self.pauses.remove(&id);
                 self.parked.retain(|(other, _), _| *other != id);
                 self.replies.retain(|(other, ..), _| *other != id);
             }
@@ -219,6 +226,24 @@ impl Model {
         let plain = OffsetRecord::new(offset, after.epoch, after.generation);
         assert_eq!(after, plain);
         self.positions.insert(id, after);
+    }
+
+    /// Notes one without an end, one with an end, and none, in turn.
+    async fn pause(&mut self, store: &dyn Store, number: u8) {
+        let id = id(number);
+        self.paused += 1;
+        let pause = match self.paused % 3 {
+            0 => None,
+            1 => Some(Pause::new(None, "for good")),
+            _ => Some(Pause::new(Some(Timestamp::from_nanos(self.paused)), "")),
+        };
+        let known = self.positions.contains_key(&id);
+        let answer = store.pause_subscription(id, pause.clone()).await;
+        assert_eq!(answer, Ok(known));
+        match pause.filter(|_| known) {
+            Some(pause) => drop(self.pauses.insert(id, pause)),
+            None => drop(self.pauses.remove(&id)),
+        }
     }
 
     async fn commit(&mut self, store: &dyn Store, changes: &[Change]) {

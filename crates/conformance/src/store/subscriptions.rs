@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use photinus_contract::store::{
-    AppendError, CreateSubscriptionError, OffsetError, OffsetRecord, Start,
+    AppendError, CreateSubscriptionError, OffsetError, OffsetRecord, Pause, Start,
 };
 use photinus_contract::{Secrets, Sequence, Timestamp};
 
@@ -118,6 +118,44 @@ pub async fn an_update_replaces_the_whole(rig: &mut dyn Rig) {
     let unknown = subscription(&ns, 9, "unknown");
     assert_eq!(store.update_subscription(unknown).await, Ok(false));
     assert_eq!(store.subscriptions().await.unwrap().len(), 2);
+}
+
+/// A pause is read back as it was noted, replaces the one before, outlives an update, a seek and a new owner, and
+/// changes no position.
+pub async fn a_pause_stays_until_it_is_taken_back(rig: &mut dyn Rig) {
+    let store = &*rig.open();
+    let s = subscribed(store).await;
+    let second = subscription(&s.namespace, 2, "second");
+    let second = store.create_subscription(second, Start::Oldest).await;
+    let second = second.unwrap();
+    assert_eq!(store.pauses().await, Ok(vec![]));
+    let before = position(store, s.id).await;
+    let for_good = Pause::new(None, "work on the mains");
+    let pause = |id, pause| store.pause_subscription(id, pause);
+    assert_eq!(pause(s.id, Some(for_good.clone())).await, Ok(true));
+    assert_eq!(store.pauses().await, Ok(vec![(s.id, for_good)]));
+    let until = Pause::new(Some(Timestamp::from_nanos(1_234_567_891)), "");
+    assert_eq!(pause(s.id, Some(until.clone())).await, Ok(true));
+    assert_eq!(pause(second.id, Some(until.clone())).await, Ok(true));
+    assert_eq!(position(store, s.id).await, before);
+    assert_eq!(commit(store, s.write(2)).await, Ok(()), "nobody is fenced");
+
+    assert_eq!(store.update_subscription(second.clone()).await, Ok(true));
+    store.claim(s.id).await.unwrap();
+    store.seek(s.id, Start::Oldest).await.unwrap();
+    let mut expected = vec![(s.id, until.clone()), (second.id, until.clone())];
+    expected.sort_by_key(|(id, _)| *id);
+    let mut pauses = store.pauses().await.unwrap();
+    pauses.sort_by_key(|(id, _)| *id);
+    assert_eq!(pauses, expected);
+
+    assert_eq!(pause(s.id, None).await, Ok(true));
+    assert_eq!(pause(s.id, None).await, Ok(true));
+    assert_eq!(store.pauses().await, Ok(vec![(second.id, until.clone())]));
+    assert_eq!(store.delete_subscription(second.id).await, Ok(true));
+    assert_eq!(pause(second.id, Some(until)).await, Ok(false));
+    assert_eq!(pause(second.id, None).await, Ok(false));
+    assert_eq!(store.pauses().await, Ok(vec![]));
 }
 
 /// With a subscription go its position, its parked entries and the keys of its replies, and whoever had claimed it

@@ -101,6 +101,7 @@ fn cases() -> Vec<Case> {
         subscriptions::names_are_unique_in_their_namespace refuses SharesNamesAmongNamespaces;
         subscriptions::they_are_listed_in_the_order_of_creation refuses ListsSubscriptionsBackwards;
         subscriptions::an_update_replaces_the_whole refuses KeepsOldSecrets;
+        subscriptions::a_pause_stays_until_it_is_taken_back refuses ForgetsUntilWhenAPauseIs;
         subscriptions::a_deletion_forgets_everything refuses KeepsParkedEntriesOfTheDeleted;
         positions::a_claim_fences_whoever_claimed_before refuses CommitsWithAnOldEpoch;
         positions::of_many_who_claim_at_once_one_can_commit refuses

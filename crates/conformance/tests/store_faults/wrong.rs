@@ -26,6 +26,7 @@ use photinus_store_memory::MemoryStore;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
+    ForgetsUntilWhenAPauseIs,
     /// None, and leaves gaps.
     Gaps,
     // The order of the log, and how it is read.

@@ -7,7 +7,7 @@ use photinus_contract::record::NewRecord;
 use photinus_contract::store::{
     AppendError, Appended, CreateNamespaceError, CreateSubscriptionError, Group, Log,
     NamespaceInfo, Namespaces, OffsetError, OffsetRecord, OffsetWrite, Offsets, Page, Parked,
-    ParkedEntry, ReadLimit, Start, Store, StoreError, Subscriptions,
+    ParkedEntry, Pause, ReadLimit, Start, Store, StoreError, Subscriptions,
 };
 use photinus_contract::{
     BoxFuture, Data, DataId, Namespace, Record, Sequence, Subscription, SubscriptionId,
@@ -174,6 +174,21 @@ impl Subscriptions for Link {
             }
             Ok(deleted)
         })
+    }
+
+    fn pause_subscription(
+        &self,
+        id: SubscriptionId,
+        pause: Option<Pause>,
+    ) -> BoxFuture<'static, Result<bool, StoreError>> {
+        self.write(move |store, _, _, fate| {
+            refused(&fate)?;
+            ready(store.pause_subscription(id, pause))
+        })
+    }
+
+    fn pauses(&self) -> BoxFuture<'static, Result<Vec<(SubscriptionId, Pause)>, StoreError>> {
+        self.read(Subscriptions::pauses, |_, _, _| ())
     }
 
     fn subscriptions(&self) -> BoxFuture<'static, Result<Vec<Subscription>, StoreError>> {

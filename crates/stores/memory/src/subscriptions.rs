@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use photinus_contract::store::{
-    CreateSubscriptionError, OffsetRecord, ParkedEntry, Start, StoreError, StoreErrorKind,
+    CreateSubscriptionError, OffsetRecord, ParkedEntry, Pause, Start, StoreError, StoreErrorKind,
     Subscriptions,
 };
 use photinus_contract::{BoxFuture, Sequence, Subscription, SubscriptionId};
@@ -18,6 +18,7 @@ pub(crate) struct SubscriptionState {
     pub(crate) subscription: Subscription,
     pub(crate) position: OffsetRecord,
     pub(crate) parked: BTreeMap<Sequence, ParkedEntry>,
+    pause: Option<Pause>,
 }
 
 impl Subscriptions for MemoryStore {
@@ -70,6 +71,31 @@ impl Subscriptions for MemoryStore {
         )
     }
 
+    fn pause_subscription(
+        &self,
+        id: SubscriptionId,
+        pause: Option<Pause>,
+    ) -> BoxFuture<'static, Result<bool, StoreError>> {
+        self.write(
+            move |durable: &mut Durable| {
+                let Some(state) = durable.subscriptions.get_mut(&id) else {
+                    return Ok(false);
+                };
+                state.pause = pause;
+                Ok(true)
+            },
+            Err,
+        )
+    }
+
+    fn pauses(&self) -> BoxFuture<'static, Result<Vec<(SubscriptionId, Pause)>, StoreError>> {
+        self.read(|durable| {
+            let states = durable.subscriptions.iter();
+            let pauses = states.filter_map(|(id, state)| Some((*id, state.pause.clone()?)));
+            Ok(pauses.collect())
+        })
+    }
+
     fn subscriptions(&self) -> BoxFuture<'static, Result<Vec<Subscription>, StoreError>> {
         self.read(|durable| {
             let mut states: Vec<_> = durable.subscriptions.values().collect();
@@ -106,6 +132,7 @@ impl Durable {
                 subscription: subscription.clone(),
                 position: OffsetRecord::new(offset, 0, 0),
                 parked: BTreeMap::new(),
+                pause: None,
             },
         );
         Ok(subscription)

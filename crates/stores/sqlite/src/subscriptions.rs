@@ -3,10 +3,11 @@
 use std::fmt::Display;
 
 use photinus_contract::store::{
-    CreateSubscriptionError, OffsetRecord, Start, StoreError, Subscriptions,
+    CreateSubscriptionError, OffsetRecord, Pause, Start, StoreError, Subscriptions,
 };
-use photinus_contract::{BoxFuture, Secrets, Subscription, SubscriptionId};
+use photinus_contract::{BoxFuture, Secrets, Subscription, SubscriptionId, Timestamp};
 use rusqlite::{Connection, Row, params};
+use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::error::Error;
@@ -92,9 +93,64 @@ impl Subscriptions for SqliteStore {
             delete("DELETE FROM replies WHERE subscription = ?1")?;
             delete("DELETE FROM parked WHERE subscription = ?1")?;
             delete("DELETE FROM offsets WHERE subscription = ?1")?;
+            delete("DELETE FROM pauses WHERE subscription = ?1")?;
             delete("DELETE FROM secrets WHERE subscription = ?1")?;
             let deleted = delete("DELETE FROM subscriptions WHERE id = ?1")?;
             Ok(Ok(deleted > 0))
+        })
+    }
+
+    fn pause_subscription(
+        &self,
+        id: SubscriptionId,
+        pause: Option<Pause>,
+    ) -> BoxFuture<'static, Result<bool, StoreError>> {
+        self.queue.write_one(move |step| {
+            let key = id.0.as_bytes();
+            let known: bool = step
+                .connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM subscriptions WHERE id = ?1)")?
+                .query_row([key], |row| row.get(0))?;
+            match pause.as_ref().filter(|_| known) {
+                Some(pause) => {
+                    let until = pause.until.map(Timestamp::as_nanos);
+                    step.connection
+                        .prepare_cached(
+                            "INSERT OR REPLACE INTO pauses (subscription, until, reason) \
+                             VALUES (?1, ?2, ?3)",
+                        )?
+                        .execute(params![key, until, pause.reason])?;
+                }
+                None => {
+                    step.connection
+                        .prepare_cached("DELETE FROM pauses WHERE subscription = ?1")?
+                        .execute([key])?;
+                }
+            }
+            Ok(Ok(known))
+        })
+    }
+
+    fn pauses(&self) -> BoxFuture<'static, Result<Vec<(SubscriptionId, Pause)>, StoreError>> {
+        self.readers.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT subscription, until, reason FROM pauses ORDER BY subscription",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut pauses = Vec::new();
+            while let Some(row) = rows.next()? {
+                let id = row
+                    .get_ref(0)?
+                    .as_blob()
+                    .ok()
+                    .and_then(|id| Uuid::from_slice(id).ok());
+                let id = id.ok_or_else(|| Error::damaged("a pause names no subscription"))?;
+                let until: Option<i64> = row.get(1)?;
+                let reason: String = row.get(2)?;
+                let pause = Pause::new(until.map(Timestamp::from_nanos), reason);
+                pauses.push((SubscriptionId(id), pause));
+            }
+            Ok(pauses)
         })
     }
 

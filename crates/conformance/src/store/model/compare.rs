@@ -1,5 +1,6 @@
 //! Does a store hold what the model says?
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use photinus_contract::store::{ReadLimit, Store};
@@ -18,6 +19,8 @@ impl Model {
             self.compare_log(store, namespace, log).await;
         }
         assert_all_same(&store.subscriptions().await.unwrap(), &self.subscriptions);
+        let pauses: BTreeMap<_, _> = store.pauses().await.unwrap().into_iter().collect();
+        assert_eq!(pauses, self.pauses);
         for number in 0..3 {
             let id = id(number);
             let expected = self.positions.get(&id).cloned();

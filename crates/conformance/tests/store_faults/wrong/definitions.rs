@@ -3,7 +3,7 @@
 use photinus_contract::data::Hash;
 use photinus_contract::store::{
     CreateNamespaceError, CreateSubscriptionError, Group, NamespaceInfo, Namespaces, OffsetWrite,
-    Offsets, Parked, Start, StoreError, Subscriptions,
+    Offsets, Parked, Pause, Start, StoreError, Subscriptions,
 };
 use photinus_contract::{BoxFuture, Namespace, Secrets, Sequence, Subscription, SubscriptionId};
 
@@ -124,6 +124,24 @@ impl Subscriptions for Wrong {
             }
         }
         self.inner.delete_subscription(id)
+    }
+
+    fn pause_subscription(
+        &self,
+        id: SubscriptionId,
+        pause: Option<Pause>,
+    ) -> BoxFuture<'static, Result<bool, StoreError>> {
+        match (self.fault, pause) {
+            (Fault::ForgetsUntilWhenAPauseIs, Some(mut pause)) => {
+                pause.until = None;
+                self.inner.pause_subscription(id, Some(pause))
+            }
+            (_, pause) => self.inner.pause_subscription(id, pause),
+        }
+    }
+
+    fn pauses(&self) -> BoxFuture<'static, Result<Vec<(SubscriptionId, Pause)>, StoreError>> {
+        self.inner.pauses()
     }
 
     fn subscriptions(&self) -> BoxFuture<'static, Result<Vec<Subscription>, StoreError>> {
