@@ -58,7 +58,7 @@ impl<S: Sync> FromRequestParts<S> for Page {
 }
 
 /// What is no number is 0, as in FireFly; what is too large for one is too large.
-fn number(text: &str) -> usize {
+pub(crate) fn number(text: &str) -> usize {
     match text.parse() {
         Ok(number) => number,
         Err(error) => match error.kind() {

@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 use crate::errors::not_found;
 use crate::openapi::{self, Described};
 use crate::{
-    App, bulk, cloudevents, data, deadline, events, messages, namespaces, reads, socket, status,
-    subscriptions, ui,
+    App, bulk, cloudevents, data, deadline, events, history, messages, namespaces, pause, reads,
+    seek, socket, status, subscriptions, ui,
 };
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
@@ -69,6 +69,9 @@ fn namespaced() -> Vec<Described> {
             subscriptions::put
         ),
         routes!(subscriptions::one, subscriptions::delete),
+        routes!(seek::seek),
+        routes!(pause::pause),
+        routes!(pause::resume),
         routes!(messages::broadcast),
         routes!(bulk::publish),
         routes!(messages::private),
@@ -85,6 +88,8 @@ fn log_reads() -> Vec<Described> {
         routes!(messages::one),
         routes!(messages::data),
         routes!(messages::events),
+        routes!(history::preview),
+        routes!(history::list),
         routes!(events::list),
         routes!(events::one),
         routes!(data::list),

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use photinus_contract::{Sequence, Subscription, SubscriptionId};
-use photinus_engine::SubscriptionInput;
+use photinus_contract::{Subscription, SubscriptionId};
+use photinus_engine::{SubscriptionInput, SubscriptionStatus};
 use serde::Serialize;
 
 use crate::App;
@@ -88,13 +88,9 @@ pub(crate) async fn one(
     if !query.is_on("fetchstatus") {
         return Ok(json(StatusCode::OK, &subscription));
     }
-    let offset = app.handle.subscription_offset(id).await;
     let shown = WithStatus {
         subscription: &subscription,
-        status: Status {
-            // FireFly leaves a zero out.
-            current_offset: offset.filter(|offset| offset.0 != 0),
-        },
+        status: app.handle.subscription_status(ns.name(), id).await?,
     };
     Ok(json(StatusCode::OK, &shown))
 }
@@ -123,12 +119,5 @@ pub(crate) async fn delete(
 struct WithStatus<'a> {
     #[serde(flatten)]
     subscription: &'a Subscription,
-    status: Status,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Status {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    current_offset: Option<Sequence>,
+    status: SubscriptionStatus,
 }

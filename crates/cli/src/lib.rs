@@ -39,7 +39,7 @@ pub enum Command {
     /// Prints events as they come, and acknowledges them
     #[command(after_long_help = listen::EXAMPLES)]
     Listen(Box<listen::Listen>),
-    /// Lists, creates, shows, updates and deletes subscriptions
+    /// Lists, creates, shows, updates, moves, pauses and deletes subscriptions
     #[command(after_long_help = subscriptions::EXAMPLES)]
     #[command(visible_alias = "sub")]
     Subscription(Box<subscriptions::SubscriptionCommand>),

@@ -1,6 +1,8 @@
-//! How are subscriptions listed, created, updated and deleted?
+//! How are subscriptions listed, created, updated, moved, paused and deleted?
 
 mod find;
+mod pause;
+mod seek;
 mod show;
 
 pub(crate) use self::find::{Subscription, find_if_there};
@@ -26,6 +28,8 @@ pub(crate) const EXAMPLES: &str = "Examples:
   photinus subscription create app1 --topic '^orders$' --first-event oldest
   photinus subscription list
   photinus subscription show app1                  # where it is, how far behind, who listens
+  photinus subscription seek app1 2026-11-22T08:00:00Z --dry-run   # where that is, and what would follow
+  photinus subscription seek app1 oldest           # all of it again
   photinus subscription update app1 --tag '^paid$' --topic ''   # a test more, and one less
   photinus subscription delete app1
   photinus listen app1                             # prints its events";
@@ -67,6 +71,38 @@ enum Action {
         name: String,
         #[command(flatten)]
         shape: Box<Shape>,
+    },
+    /// Moves one to another place of the log: its events are delivered from there on
+    ///
+    /// What is in flight is voided, and answers to it change nothing.
+    Seek {
+        /// Its name or id
+        name: String,
+        /// oldest, newest, a sequence (what comes after it is next), a time such as 2026-11-22T08:00:00Z (the first
+        /// event of then or later is next), or the id of an event (which is next)
+        #[arg(allow_hyphen_values = true)]
+        to: String,
+        /// Only says where it would go, and how many events would follow
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Has one deliver nothing, until it is resumed or until a time; also after a restart
+    ///
+    /// What its application has may be answered.
+    Pause {
+        /// Its name or id
+        name: String,
+        /// Until when, such as 2026-11-22T08:00:00Z; then it goes on by itself
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        /// Why, for whoever asks
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Has one that was paused go on
+    Resume {
+        /// Its name or id
+        name: String,
     },
     /// Deletes subscriptions and their offsets
     #[command(visible_alias = "rm")]
@@ -178,6 +214,20 @@ impl SubscriptionCommand {
                 let url = client.scoped(&["subscriptions"]);
                 let answer = client.send(Method::PUT, url, body).await?.success()?;
                 show::print(&client, &answer.body, json, &mut out).await
+            }
+            Action::Seek { name, to, dry_run } => {
+                seek::run(&client, &name, &to, dry_run, json, &mut out).await
+            }
+            Action::Pause {
+                name,
+                until,
+                reason,
+            } => {
+                let body = json!({"until": until, "reason": reason});
+                pause::run(&client, &name, "pause", body, json, &mut out).await
+            }
+            Action::Resume { name } => {
+                pause::run(&client, &name, "resume", json!({}), json, &mut out).await
             }
             Action::Delete { names } => {
                 for name in names {

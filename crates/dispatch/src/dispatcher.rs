@@ -68,7 +68,7 @@ pub struct Dispatcher<E> {
 struct Waits {
     /// It failed, and tries again then.
     held_until: Option<Instant>,
-    /// An outcome has paused it: until then, or until resumed.
+    /// It was paused: until then, or until resumed.
     paused: Option<Option<Instant>>,
 }
 
@@ -138,6 +138,7 @@ impl<E: Clone> Dispatcher<E> {
                 self.answer(now, &connection, number, verdict, items);
             }
             Input::Written { number, stored } => self.written(now, number, stored),
+            Input::Pause(until) => self.waits.change(|waits| waits.paused = Some(until)),
             Input::Resume => self.waits.change(|waits| waits.paused = None),
             Input::Timeout => self.expire(now),
             Input::Full => self.no_fit = !self.window.is_empty(),
@@ -258,7 +259,12 @@ impl<E: Clone> Dispatcher<E> {
         oldest.map_or(0, |slot| self.progress.failures(slot.sequence))
     }
 
-    /// Whether an outcome has paused it.
+    /// The pause that was asked for last, and how it ends: then, or when it is resumed. It may be over.
+    pub fn pause(&self) -> Option<Option<Instant>> {
+        self.waits.get()?.paused
+    }
+
+    /// Whether it was paused, by an outcome or from outside.
     pub fn is_paused(&self, now: Instant) -> bool {
         let waits = self.waits.get();
         waits.is_some_and(|waits| waits.is_paused(now))
@@ -278,6 +284,12 @@ impl<E: Clone> Dispatcher<E> {
     /// The connections that want it, the one that is served first.
     pub fn connections(&self) -> impl Iterator<Item = &ConnectionId> {
         self.connections.iter()
+    }
+
+    /// Whether the connection that is served is up, and whether it also takes something now; `None` without one.
+    pub fn served(&self) -> Option<(bool, bool)> {
+        self.connections.served()?;
+        Some((self.connections.is_up(), self.connections.able().is_some()))
     }
 
     /// Whether no connection wants it.

@@ -132,6 +132,9 @@ impl Engine {
                 }
             }
         }
+        for (id, pause) in store.pauses().await? {
+            drop(registry.pause(id, Some(pause)));
+        }
         let pages = Pages::new(store.clone(), tasks.clone(), &config);
         let core = Arc::new(Core {
             store,

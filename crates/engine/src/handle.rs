@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use photinus_contract::name::check_name;
-use photinus_contract::store::NamespaceInfo;
+use photinus_contract::store::{NamespaceInfo, Pause};
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
     CodedError, Data, DataId, Event, EventId, MessageInput, MessageKind, Namespace, Record,
-    Sequence, Subscription, SubscriptionId,
+    Sequence, Subscription, SubscriptionFilter, SubscriptionId,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -15,8 +15,11 @@ use uuid::Uuid;
 use crate::changes::Changes;
 use crate::committer::Chain;
 use crate::core::Core;
+use crate::history::{HistoryRange, Preview};
 use crate::metrics::{Sink, Source};
 use crate::publish::{Lot, MessageText, Pending, Prepared, Receipt, unavailable};
+use crate::seek::{SeekTo, Sought};
+use crate::standing::SubscriptionStatus;
 use crate::subscribe::{SYSTEM_TRANSPORT, SubscriptionInput};
 use crate::values;
 
@@ -41,7 +44,7 @@ impl ListBudget {
         self.take_bytes(value.value.get().len())
     }
 
-    fn take_bytes(&mut self, bytes: usize) -> Result<(), CodedError> {
+    pub(crate) fn take_bytes(&mut self, bytes: usize) -> Result<(), CodedError> {
         let left = self.bytes.checked_sub(bytes);
         self.bytes = left.ok_or_else(|| {
             CodedError::bad_request(
@@ -126,6 +129,15 @@ impl Handle {
         record.map(|record| record.offset)
     }
 
+    /// How a durable subscription stands. `FF00164` if there is none of that id.
+    pub async fn subscription_status(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+    ) -> Result<SubscriptionStatus, CodedError> {
+        self.core.subscription_status(namespace, id).await
+    }
+
     /// Creates a durable subscription. Events committed from now on are delivered to it, or, by its
     /// `firstEvent`, earlier ones too.
     pub async fn create_subscription(
@@ -161,6 +173,77 @@ impl Handle {
         let change =
             |core: Arc<Core>| async move { core.delete_subscription(&namespace, id).await };
         self.core.to_the_end(change).await
+    }
+
+    /// Moves a durable subscription. What is in flight is voided, and late answers to it change nothing. `FF00164` if
+    /// there is none of that id, `PH00441` if there is no such event.
+    pub async fn seek(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+        to: SeekTo,
+    ) -> Result<Sought, CodedError> {
+        let namespace = namespace.to_owned();
+        let change = |core: Arc<Core>| async move { core.seek(&namespace, id, to).await };
+        self.core.to_the_end(change).await
+    }
+
+    /// Where [`seek`](Self::seek) would go, and what would follow. Changes nothing.
+    pub async fn seek_dry(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+        to: SeekTo,
+    ) -> Result<Sought, CodedError> {
+        self.core.seek_dry(namespace, id, to).await
+    }
+
+    /// Has a durable subscription deliver nothing until then, or until resumed, also after a restart. What is with the
+    /// application may be answered. `FF00164` if there is none of that id, `PH00443` if that time has passed.
+    pub async fn pause(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+        pause: Pause,
+    ) -> Result<(), CodedError> {
+        let namespace = namespace.to_owned();
+        let change = |core: Arc<Core>| async move { core.pause(&namespace, id, Some(pause)).await };
+        self.core.to_the_end(change).await
+    }
+
+    /// Ends the pause of a durable subscription, if it has one. `FF00164` if there is none of that id.
+    pub async fn resume(&self, namespace: &str, id: SubscriptionId) -> Result<(), CodedError> {
+        let namespace = namespace.to_owned();
+        let change = |core: Arc<Core>| async move { core.pause(&namespace, id, None).await };
+        self.core.to_the_end(change).await
+    }
+
+    /// Events that a durable subscription's filter matches among those that are `wanted`, newest first. `FF00164` if
+    /// there is none of that id.
+    pub async fn subscription_events(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+        range: HistoryRange,
+        wanted: &(dyn Fn(&Event) -> bool + Sync),
+    ) -> Result<Vec<Event>, CodedError> {
+        let mut budget = self.list_budget();
+        self.core
+            .subscription_events(namespace, id, range, wanted, &mut budget)
+            .await
+    }
+
+    /// What a filter matches among the newest events of a namespace. `FF10171` if it does not compile.
+    pub async fn preview(
+        &self,
+        namespace: &str,
+        filter: &SubscriptionFilter,
+        last: usize,
+    ) -> Result<Preview, CodedError> {
+        let mut budget = self.list_budget();
+        self.core
+            .preview(namespace, filter, last, &mut budget)
+            .await
     }
 
     /// Publishes a message: resolves when it is committed. Dropping the future does not take it back.

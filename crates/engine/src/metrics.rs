@@ -22,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 use photinus_contract::CodedError;
 use photinus_contract::store::OffsetError;
 
-pub(crate) use self::collect::Known;
+pub(crate) use self::collect::{Known, lag};
 pub(crate) use self::deliveries::{Lane, Now, SubscriptionMetrics};
 pub use self::families::FAMILIES;
 pub use self::family::{Family, Kind, Sink, Value};

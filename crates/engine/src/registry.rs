@@ -6,11 +6,13 @@
 mod closed;
 mod connected;
 mod counted;
+mod paused;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use photinus_contract::secrets::SecretPlaces;
+use photinus_contract::store::Pause;
 use photinus_contract::transport::{ConnectionState, Scope};
 use photinus_contract::{
     ChangeFilter, CodedError, ConnectionId, Matcher, Namespace, Sequence, Subscription,
@@ -51,6 +53,10 @@ struct Stored {
     subscription: Arc<Subscription>,
     filter: Filter,
     metrics: Arc<SubscriptionMetrics>,
+    /// It delivers nothing for a while.
+    pause: Option<Pause>,
+    /// Its application has asked for that pause, and it is not written yet.
+    is_pause_unwritten: bool,
     /// It is being changed in the store: nobody is attached until that is done.
     changing: bool,
 }
@@ -121,6 +127,9 @@ impl Registry {
         let id = subscription.id;
         let name = (subscription.namespace.clone(), subscription.name.clone());
         let metrics = self.metrics_of(&state, &subscription);
+        let before = state.subscriptions.get(&id);
+        let pause = before.and_then(|before| before.pause.clone());
+        let is_pause_unwritten = before.is_some_and(|before| before.is_pause_unwritten);
         state.names.insert(name, id);
         state.subscriptions.insert(
             id,
@@ -128,6 +137,8 @@ impl Registry {
                 subscription,
                 filter,
                 metrics,
+                pause,
+                is_pause_unwritten,
                 changing: false,
             },
         );

@@ -12,6 +12,7 @@ mod mail;
 mod mailbox;
 mod observe;
 mod pass;
+mod paused;
 mod perform;
 mod save;
 
@@ -28,8 +29,10 @@ use self::actives::Actives;
 pub(crate) use self::mail::{Mail, Origin, Spec};
 pub(crate) use self::mailbox::ShardHandle;
 use self::mailbox::{Mailbox, Received};
+pub(crate) use self::observe::{Serving, Standing};
 use self::pass::Pass;
 use crate::core::Core;
+use crate::pause::shortened;
 use crate::tail::Piece;
 
 /// How many events one dispatcher may look at before the others get their turn.
@@ -245,6 +248,18 @@ impl Shard {
                 self.stop(subscription);
                 let _ = done.send(());
             }
+            Mail::Paused { subscription, done } => {
+                self.pause(subscription);
+                let _ = done.send(());
+            }
+            Mail::Ask {
+                subscription,
+                answer,
+            } => {
+                if let Some(standing) = self.standing(subscription) {
+                    let _ = answer.send(standing);
+                }
+            }
             Mail::Shutdown { .. } => unreachable!("handled where the task can end"),
         }
     }
@@ -309,6 +324,9 @@ impl Shard {
             ConnectionState::Ready => Input::Ready(connection),
             ConnectionState::Down { reason } => {
                 info!(%connection, subscription = %id, reason, "a connection is down");
+                if let Some(running) = self.running(id) {
+                    running.trouble = Some(shortened(reason).into());
+                }
                 Input::Down(connection)
             }
             _ => Input::Up(connection),

@@ -4,25 +4,22 @@ use std::sync::{Mutex, PoisonError};
 
 use photinus_contract::Timestamp;
 use photinus_engine::Clock;
-use tokio::time::Instant;
 use uuid::{Builder, Uuid};
 
 use crate::dice::Dice;
-
-/// When every run begins: 2026-01-02T03:04:05Z, in milliseconds.
-const BEGIN_MS: u64 = 1_767_323_045_000;
+use crate::history::History;
 
 /// The clock of all engines of a run: virtual time, and ids drawn from the seed.
 pub(crate) struct SimClock {
-    origin: Instant,
+    history: History,
     dice: Mutex<Dice>,
 }
 
 impl SimClock {
-    /// A clock that begins now. To be made within the runtime of the run.
-    pub(crate) fn new(dice: Dice) -> Self {
+    /// The clock of this history.
+    pub(crate) fn new(history: History, dice: Dice) -> Self {
         Self {
-            origin: Instant::now(),
+            history,
             dice: Mutex::new(dice),
         }
     }
@@ -30,8 +27,7 @@ impl SimClock {
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        let nanos = self.origin.elapsed().as_nanos() as i64;
-        Timestamp::from_nanos(BEGIN_MS as i64 * 1_000_000 + nanos)
+        self.history.wall()
     }
 
     fn new_id(&self) -> Uuid {
@@ -39,7 +35,7 @@ impl Clock for SimClock {
         let mut random = [0; 10];
         random[..8].copy_from_slice(&dice.number().to_be_bytes());
         random[8..].copy_from_slice(&dice.number().to_be_bytes()[..2]);
-        let millis = BEGIN_MS + self.origin.elapsed().as_millis() as u64;
+        let millis = self.history.wall().as_nanos() as u64 / 1_000_000;
         Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 }

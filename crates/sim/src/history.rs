@@ -9,8 +9,11 @@ use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
+use photinus_contract::Timestamp;
 use tokio::time::Instant;
 
+/// When every run begins: 2026-01-02T03:04:05Z, in nanoseconds.
+const BEGIN: i64 = 1_767_323_045_000_000_000;
 /// How many lines are shown of a run that failed.
 const TAIL_LINES: usize = 60;
 
@@ -40,6 +43,12 @@ impl History {
         Self {
             inner: Arc::new(Mutex::new(inner)),
         }
+    }
+
+    /// What time it is in the run.
+    pub(crate) fn wall(&self) -> Timestamp {
+        let nanos = self.lock().origin.elapsed().as_nanos() as i64;
+        Timestamp::from_nanos(BEGIN + nanos)
     }
 
     /// Writes one line.

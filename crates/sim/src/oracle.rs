@@ -17,6 +17,7 @@ mod ending;
 mod inputs;
 mod log;
 mod owner;
+mod pauses;
 mod positions;
 mod replies;
 mod state;
@@ -34,6 +35,7 @@ use self::changes::Feed;
 use self::connections::Availability;
 use self::log::LogModel;
 use self::owner::Owner;
+use self::pauses::Pauses;
 use self::positions::Position;
 use self::replies::{Answered, Published};
 use crate::history::History;
@@ -64,6 +66,7 @@ pub(crate) struct Oracle {
     windows: BTreeMap<usize, usize>,
     /// What each engine told of its changes.
     feeds: BTreeMap<usize, Feed>,
+    pauses: Pauses,
 }
 
 impl Oracle {
@@ -82,6 +85,7 @@ impl Oracle {
             connections: BTreeMap::new(),
             windows: BTreeMap::new(),
             feeds: BTreeMap::new(),
+            pauses: Pauses::default(),
         }
     }
 

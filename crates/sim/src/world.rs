@@ -83,6 +83,8 @@ struct World {
     connected: usize,
     /// In some runs every engine has a listener to its changes, with a queue of this length.
     listening: Option<NonZeroUsize>,
+    /// In some runs people move, pause and resume subscriptions.
+    has_operators: bool,
     messages: u64,
     markers: u64,
 }
@@ -102,7 +104,7 @@ impl World {
     fn new(seed: u64, history: History) -> Self {
         let mut dice = Dice::new(seed);
         let plan = Plan::draw(&mut dice);
-        let clock = Arc::new(SimClock::new(dice.fork()));
+        let clock = Arc::new(SimClock::new(history.clone(), dice.fork()));
         history.note(format_args!("seed {seed}: {plan:?}"));
         Self {
             dice,
@@ -120,6 +122,7 @@ impl World {
             leaving: Vec::new(),
             connected: 0,
             listening: plan::listening(seed),
+            has_operators: plan::has_operators(seed),
             messages: 0,
             markers: 0,
         }

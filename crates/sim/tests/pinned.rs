@@ -58,16 +58,6 @@ fn a_last_position_that_a_later_one_overtook_is_not_tried_for_ever() {
     ends_well(3253, &["positions refused"]);
 }
 
-/// An ephemeral subscription ended while its second reply to an event waited for another commit: the keys of its
-/// replies were deleted first, and the second reply was published as well.
-#[test]
-fn a_reply_that_waits_when_its_ephemeral_subscription_ends_finds_its_key() {
-    ends_well(
-        8205,
-        &["ephemeral subscriptions", "replies found their key"],
-    );
-}
-
 /// An engine stalls right after its claim. When it wakes up, it counts what its successor has parked meanwhile, but
 /// does not leave it out: it has read before what was parked at its claim. It may deliver that once more.
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use photinus_sim::{Counts, run, tail};
 
 /// Kinds of things that have to happen somewhere in the seeds, or they try less than they say.
-const MUST_HAPPEN: [&str; 40] = [
+const MUST_HAPPEN: [&str; 45] = [
     "ack timeouts",
     "acknowledged",
     "acknowledged with a reply",
@@ -33,6 +33,8 @@ const MUST_HAPPEN: [&str; 40] = [
     "parks",
     "parks fenced",
     "pauses",
+    "pauses found again",
+    "pauses of applications stored",
     "positions fenced",
     "publishes answered",
     "replies",
@@ -41,10 +43,13 @@ const MUST_HAPPEN: [&str; 40] = [
     "retries",
     "second engines",
     "seeks",
+    "seeks past the engine",
     "shutdowns",
     "skips",
     "subscriptions changed",
     "subscriptions deleted",
+    "subscriptions paused",
+    "subscriptions resumed",
     "voided by a reset",
     "voided by a rewind",
 ];

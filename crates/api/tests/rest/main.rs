@@ -5,6 +5,7 @@
 mod api;
 mod bulk;
 mod cloudevents;
+mod history;
 mod http_rules;
 mod listeners;
 mod messages;
@@ -13,6 +14,8 @@ mod mounts;
 mod namespaces;
 mod openapi;
 mod origins;
+mod pause;
 mod request_reply;
+mod seek;
 mod subscriptions;
 mod ui;

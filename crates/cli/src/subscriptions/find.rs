@@ -36,6 +36,16 @@ pub(crate) struct Status {
     /// Left out where it is 0.
     #[serde(default)]
     pub(crate) current_offset: i64,
+    #[serde(default)]
+    pub(crate) seconds_behind: f64,
+    #[serde(default)]
+    pub(crate) in_flight: u64,
+    #[serde(default)]
+    pub(crate) oldest_in_flight: f64,
+    #[serde(default)]
+    pub(crate) state: Option<String>,
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
 }
 
 /// The subscription of this name or id.

@@ -4,13 +4,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::find::{Subscription, find};
+use super::find::{Status, Subscription, find};
 use super::read;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::filter::described;
 use crate::out::Out;
-use crate::shown::{number, time};
+use crate::shown::{number, plain, time};
 use crate::table::print_fields;
 
 pub(super) async fn run(
@@ -34,7 +34,7 @@ pub(super) async fn run(
     }
     let subscription: Subscription = answer.json()?;
     let mut fields = described_fields(&subscription);
-    fields.push(("Offset", place(subscription.status.current_offset, head)));
+    fields.extend(standing(&subscription.status, head));
     match listening.as_slice() {
         [] if subscription.transport == "websockets" => fields.push((
             "Listening",
@@ -94,6 +94,29 @@ fn options(options: &Value) -> String {
         })
         .collect();
     options.join(" ")
+}
+
+/// What it does and why, how far it is, and what its application has.
+fn standing(status: &Status, head: i64) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
+    if let Some(state) = &status.state {
+        let reason = status.reason.as_deref().map(plain);
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        fields.push(("State", format!("{}{reason}", plain(state))));
+    }
+    fields.push(("Offset", place(status.current_offset, head)));
+    if status.seconds_behind > 0.0 {
+        fields.push(("Behind", seconds(status.seconds_behind)));
+    }
+    if status.in_flight > 0 {
+        let (events, oldest) = (number(status.in_flight), seconds(status.oldest_in_flight));
+        fields.push(("In flight", format!("{events}, the oldest for {oldest}")));
+    }
+    fields
+}
+
+fn seconds(seconds: f64) -> String {
+    format!("{seconds:.1} s")
 }
 
 /// How far it is. Sequences may have gaps, and not all events have to match: so this is no number of events.
@@ -191,6 +214,31 @@ fn listener(connection: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_state_is_told_with_its_reason() {
+        let shown = |status: Value| {
+            let status: Status = serde_json::from_value(status).unwrap();
+            let fields = standing(&status, 5);
+            let fields = fields
+                .into_iter()
+                .map(|(name, text)| format!("{name}: {text}"));
+            fields.collect::<Vec<_>>().join("; ")
+        };
+        let holding = serde_json::json!({
+            "currentOffset": 4, "secondsBehind": 380.25, "inFlight": 1, "oldestInFlight": 12.004,
+            "state": "holding", "reason": "no\u{1b}disk",
+        });
+        assert_eq!(
+            shown(holding),
+            "State: holding: no\\u{1b}disk; Offset: 4 (the newest event is 5: at most 1 behind); \
+             Behind: 380.2 s; In flight: 1, the oldest for 12.0 s"
+        );
+        let idle = serde_json::json!({"currentOffset": 5, "state": "idle", "inFlight": 0});
+        assert_eq!(shown(idle), "State: idle; Offset: 5 (up to date)");
+        let older = serde_json::json!({"currentOffset": 5});
+        assert_eq!(shown(older), "Offset: 5 (up to date)");
+    }
 
     #[test]
     fn the_place_is_told_in_words() {

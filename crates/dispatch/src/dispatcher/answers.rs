@@ -170,7 +170,7 @@ impl<E: Clone> Dispatcher<E> {
             Verdict::Retry { delay, counted } => self.fail(sequence, delay, counted, rewind),
             Verdict::Pause(until) => {
                 rewind.wanted = true;
-                rewind.pause = Some(until);
+                rewind.pause = Some(longer(rewind.pause, until));
             }
         }
     }
@@ -202,7 +202,9 @@ impl<E: Clone> Dispatcher<E> {
             return;
         }
         if let Some(until) = rewind.pause {
-            self.waits.change(|waits| waits.paused = Some(until));
+            // What an operator has asked for may be longer.
+            self.waits
+                .change(|waits| waits.paused = Some(longer(waits.paused, until)));
         }
         if !rewind.delay.is_zero() {
             self.hold(now, rewind.delay);
@@ -284,5 +286,13 @@ impl<E: Clone> Dispatcher<E> {
             SlotState::InFlight(in_flight) if in_flight.connection == *connection => Some(sequence),
             _ => None,
         }
+    }
+}
+
+/// The longer of two pauses; one without an end is the longest.
+fn longer(before: Option<Option<Instant>>, until: Option<Instant>) -> Option<Instant> {
+    match before {
+        Some(before) => before.zip(until).map(|(one, other)| one.max(other)),
+        None => until,
     }
 }

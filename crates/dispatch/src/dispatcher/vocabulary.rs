@@ -72,6 +72,9 @@ pub enum Input<E> {
         /// Whether it is durable.
         stored: bool,
     },
+    /// Delivers nothing until then, or until resumed, whatever it was told before. What is in flight stays so, and may be
+    /// answered; an outcome that pauses it, too, can make that longer, not shorter.
+    Pause(Option<Instant>),
     /// Ends a pause.
     Resume,
     /// Time has passed.

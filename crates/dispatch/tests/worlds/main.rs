@@ -1,8 +1,8 @@
 //! Does the dispatcher keep its promises in every interleaving of a small world?
 //!
 //! Three events, read-ahead 0 to 2, single deliveries and batches. Every order of answers (acknowledge, retry,
-//! park, skip, late), closed connections, busy hand-overs, timeouts and failed writes is tried, within budgets that
-//! make the world finite. What is checked after each step stands in `world.rs`.
+//! park, skip, late), closed connections, busy hand-overs, pauses from outside, timeouts and failed writes is tried,
+//! within budgets that make the world finite. What is checked after each step stands in `world.rs`.
 
 mod world;
 
@@ -74,6 +74,17 @@ fn single_deliveries_in_every_order() {
                 ..Budget::default()
             },
             Budget {
+                asked_pauses: 2,
+                pauses: 1,
+                ..Budget::default()
+            },
+            Budget {
+                asked_pauses: 1,
+                retries: 1,
+                closes: 1,
+                ..Budget::default()
+            },
+            Budget {
                 outages: 1,
                 retries: 1,
                 busy: 1,
@@ -113,6 +124,11 @@ fn ack_timeouts_in_every_order() {
                 outages: 1,
                 ..Budget::default()
             },
+            Budget {
+                timeouts: 1,
+                asked_pauses: 1,
+                ..Budget::default()
+            },
         ] {
             explore(World::new(read_ahead, false, Some(1), budget));
         }
@@ -150,6 +166,12 @@ fn batches_in_every_order() {
                 outages: 1,
                 busy: 1,
                 pauses: 1,
+                ..Budget::default()
+            },
+            Budget {
+                asked_pauses: 1,
+                pauses: 1,
+                retries: 1,
                 ..Budget::default()
             },
         ] {

@@ -23,6 +23,7 @@ pub(crate) struct Budget {
     pub(crate) skips: u8,
     pub(crate) replies: u8,
     pub(crate) pauses: u8,
+    pub(crate) asked_pauses: u8,
     pub(crate) closes: u8,
     pub(crate) outages: u8,
     pub(crate) busy: u8,
@@ -62,6 +63,8 @@ pub(crate) struct World {
     connection: u8,
     busy: bool,
     down: bool,
+    /// An operator has paused it: until then, or until it is resumed.
+    paused: Option<Option<Instant>>,
     /// Unanswered single deliveries: number, sequence, connection.
     held: BTreeMap<u64, (i64, u8)>,
     /// Voided deliveries that the application may still answer.
@@ -99,6 +102,7 @@ impl World {
             connection: 0,
             busy: false,
             down: false,
+            paused: None,
             held: BTreeMap::new(),
             late: BTreeSet::new(),
             batch: None,
@@ -231,6 +235,26 @@ impl World {
             world.busy = false;
             let id = world.id();
             world.tell(Input::Ready(id));
+            world.check();
+            next.push(world);
+        }
+        if self.budget.asked_pauses > 0 {
+            let soon = self.now.after(Duration::from_secs(4));
+            for until in [None, Some(soon)] {
+                let mut world = self.clone();
+                world.budget.asked_pauses -= 1;
+                world.paused = Some(until);
+                let in_flight = world.dispatcher.in_flight();
+                world.tell(Input::Pause(until));
+                assert_eq!(world.dispatcher.in_flight(), in_flight, "nothing is voided");
+                world.check();
+                next.push(world);
+            }
+        }
+        if self.paused.is_some() {
+            let mut world = self.clone();
+            world.paused = None;
+            world.tell(Input::Resume);
             world.check();
             next.push(world);
         }

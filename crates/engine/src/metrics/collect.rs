@@ -91,10 +91,7 @@ impl Core {
                 let namespace = by_name.get(name).map(|&namespace| namespace.clone());
                 let offset = known.metrics.offset();
                 let head = namespace.as_ref().map(|namespace| namespace.tail.head());
-                // The offset of one that begins with the oldest event is below all sequences.
-                let lag = offset.zip(head).map_or(0, |(offset, head)| {
-                    head.0.saturating_sub(offset.0.max(0)).max(0).unsigned_abs()
-                });
+                let lag = offset.zip(head).map_or(0, lag);
                 Place {
                     known,
                     namespace,
@@ -140,7 +137,7 @@ impl Core {
     }
 
     /// When the first event after this one was committed.
-    async fn created_after(
+    pub(crate) async fn created_after(
         &self,
         namespace: &NamespaceState,
         after: Sequence,
@@ -256,6 +253,12 @@ impl Core {
             sink.number(&STORE_CHECKPOINT_SECONDS, &[], time.as_secs_f64());
         }
     }
+}
+
+/// How many sequences lie between an offset and the head of the log.
+pub(crate) fn lag((offset, head): (Sequence, Sequence)) -> u64 {
+    // The offset of one that begins with the oldest event is below all sequences.
+    head.0.saturating_sub(offset.0.max(0)).max(0).unsigned_abs()
 }
 
 fn together(places: &[Place]) -> HashMap<*const Lane, Together> {

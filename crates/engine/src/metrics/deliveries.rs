@@ -211,6 +211,15 @@ impl SubscriptionMetrics {
         }
     }
 
+    /// Its position was set, while nobody serves it.
+    pub(crate) fn moved(&self, offset: Sequence) {
+        if let Some(own) = self.own() {
+            own.attempts.store(0, Ordering::Relaxed);
+            own.offset.store(offset.0, Ordering::Relaxed);
+            own.is_following.store(false, Ordering::Release);
+        }
+    }
+
     /// Nothing is unsettled: from now on it is as far as the shard that has it, which is told by this number.
     pub(crate) fn follow(&self, passed: &Arc<AtomicI64>) {
         if let Some(own) = self.own() {
@@ -272,7 +281,7 @@ impl SubscriptionMetrics {
     }
 
     /// The position, as far as it is known.
-    pub(super) fn offset(&self) -> Option<Sequence> {
+    pub(crate) fn offset(&self) -> Option<Sequence> {
         let own = self.own()?;
         let passed = match own.is_following.load(Ordering::Acquire) {
             true => own.followed.get().map(|to| to.load(Ordering::Acquire)),

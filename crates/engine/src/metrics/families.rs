@@ -124,7 +124,7 @@ families! {
     BEHIND = gauge("photinus_subscriptions_behind", LANE,
         "Durable subscriptions whose offset is below the newest event.");
     PAUSED = gauge("photinus_subscriptions_paused", LANE,
-        "Subscriptions that an outcome has paused.");
+        "Subscriptions with a connection that are paused, by an operator or by an outcome.");
     DELAYED = gauge("photinus_subscriptions_delayed", LANE,
         "Subscriptions that wait before they try again what failed.");
     LAG = gauge("photinus_lag_sequences", LANE,
@@ -148,7 +148,7 @@ families! {
     S_ACTIVE = gauge("photinus_subscription_active", SUBSCRIPTION,
         "1 if a connection serves it, else 0.");
     S_PAUSED = gauge("photinus_subscription_paused", SUBSCRIPTION,
-        "1 if an outcome has paused it, else 0.");
+        "1 if it has a connection and is paused, by an operator or by an outcome, else 0.");
     S_ATTEMPTS = gauge("photinus_subscription_failed_attempts", SUBSCRIPTION,
         "Counted failures of its oldest event that is not settled.");
     S_PARKED = gauge("photinus_subscription_parked", SUBSCRIPTION,

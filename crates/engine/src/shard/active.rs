@@ -64,6 +64,8 @@ pub(super) struct Running {
     pub(super) saved: Sequence,
     /// When deliveries were handed over that are in flight, by number.
     pub(super) handed: Handed,
+    /// What went wrong last, for people.
+    pub(super) trouble: Option<Box<str>>,
 }
 
 impl Active {
@@ -215,7 +217,7 @@ impl Shard {
 
     /// The position is known: the dispatcher starts.
     fn begin(&mut self, id: SubscriptionId, record: &OffsetRecord) {
-        let now = self.now();
+        let (now, pause) = (self.now(), self.pause_input(id));
         let window_bytes_max = self.core.config.window_bytes_max.get();
         let Some(active) = self.active.get_mut(&id) else {
             return;
@@ -235,6 +237,9 @@ impl Shard {
                 dispatcher.handle(now, Input::Down(connection));
             }
         }
+        if let Some(input) = pause {
+            dispatcher.handle(now, input);
+        }
         active.phase = Phase::Running(Box::new(Running {
             dispatcher,
             epoch: record.epoch,
@@ -249,6 +254,7 @@ impl Shard {
             replies: None,
             saved: record.offset,
             handed: Handed::default(),
+            trouble: None,
         }));
         debug!(subscription = %id, offset = %record.offset, epoch = record.epoch, "it is active");
         self.wake(id);

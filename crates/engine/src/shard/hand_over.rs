@@ -7,6 +7,7 @@ use tracing::{debug, warn};
 use super::Spec;
 use super::active::Running;
 use super::feed::Payload;
+use crate::pause::shortened;
 
 /// How many deliveries are handed over in one call. The application reads the first while the next are made.
 const RUN_MAX: usize = 256;
@@ -92,6 +93,7 @@ fn refused(spec: &Spec, running: &mut Running, now: Instant, number: u64, said: 
         HandOver::Closed => Taken::Closed,
         HandOver::Failed(reason) => {
             debug!(%subscription, reason, "a hand-over failed");
+            running.trouble = Some(shortened(&reason).into());
             Taken::Failed
         }
         other => {

@@ -11,6 +11,7 @@ use photinus_dispatch::Filter;
 use tokio::sync::oneshot;
 
 use super::feed::Fed;
+use super::observe::Standing;
 use super::save::Saved;
 use crate::metrics::SubscriptionMetrics;
 use crate::namespaces::NamespaceState;
@@ -79,6 +80,16 @@ pub(crate) enum Mail {
     Stop {
         subscription: SubscriptionId,
         done: oneshot::Sender<()>,
+    },
+    /// A subscription is to deliver nothing for a while, or to go on, as the registry says.
+    Paused {
+        subscription: SubscriptionId,
+        done: oneshot::Sender<()>,
+    },
+    /// Somebody wants to know how its dispatcher stands. Of one that has none the question is dropped.
+    Ask {
+        subscription: SubscriptionId,
+        answer: oneshot::Sender<Standing>,
     },
     /// End all dispatchers and write their positions.
     Shutdown { done: oneshot::Sender<()> },

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use photinus_contract::store::OffsetError;
 use photinus_contract::{ConnectionId, Outcome, Response, SubscriptionId};
@@ -114,7 +115,58 @@ fn took(now: Instant, spec: &Spec, answered: Option<(Instant, u64)>) {
     }
 }
 
+/// How a dispatcher stands, for a person who asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) serving: Serving,
+    pub(crate) in_flight: usize,
+    /// For how long the oldest of them has been with the application.
+    pub(crate) oldest_in_flight: Option<Duration>,
+    pub(crate) is_delayed: bool,
+    /// What went wrong last.
+    pub(crate) trouble: Option<Box<str>>,
+}
+
+/// How the connection is that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serving {
+    /// The position is being claimed.
+    Starting,
+    /// It takes what comes.
+    Ready,
+    /// It takes nothing more for now.
+    Busy,
+    /// It does not work now.
+    Down,
+}
+
 impl Active {
+    fn standing(&self, now: Instant) -> Standing {
+        let mut standing = Standing {
+            serving: Serving::Starting,
+            in_flight: 0,
+            oldest_in_flight: None,
+            is_delayed: false,
+            trouble: None,
+        };
+        if let Phase::Running(running) = &self.phase {
+            let dispatcher = &running.dispatcher;
+            standing.serving = match dispatcher.served() {
+                None => Serving::Starting,
+                Some((false, _)) => Serving::Down,
+                Some((true, false)) => Serving::Busy,
+                Some((true, true)) => Serving::Ready,
+            };
+            standing.in_flight = dispatcher.in_flight();
+            let oldest = dispatcher.oldest_number();
+            let since = oldest.and_then(|number| running.handed.since(number));
+            standing.oldest_in_flight = since.map(|since| now.0.saturating_sub(since.0));
+            standing.is_delayed = dispatcher.is_delayed(now);
+            standing.trouble = running.trouble.clone();
+        }
+        standing
+    }
+
     fn observe(&mut self, now: Instant) {
         let Phase::Running(running) = &mut self.phase else {
             return;
@@ -136,6 +188,12 @@ impl Active {
 }
 
 impl Shard {
+    /// How a dispatcher stands; `None` if nobody is served.
+    pub(super) fn standing(&self, id: SubscriptionId) -> Option<Standing> {
+        let active = self.active.get(&id)?;
+        Some(active.standing(self.now()))
+    }
+
     /// Notes how a dispatcher stands.
     pub(super) fn observe(&mut self, id: SubscriptionId) {
         let now = self.now();
@@ -162,8 +220,6 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

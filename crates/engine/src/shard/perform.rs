@@ -10,6 +10,7 @@ use tracing::warn;
 use super::active::{Active, Phase};
 use super::feed::{Meal, Payload};
 use super::hand_over::{hand_over_batch, hand_over_run};
+use super::paused::at;
 use super::{EVENTS_PER_TURN, Mail, Shard, Spec};
 use crate::publish::is_passing;
 
@@ -303,10 +304,7 @@ pub(super) fn verdict(outcome: Outcome, now: Instant, wall: Timestamp) -> Verdic
         Outcome::Retry { delay, counted, .. } => Verdict::Retry { delay, counted },
         Outcome::Park { reason } => Verdict::Park { reason },
         Outcome::Skip { .. } => Verdict::Skip,
-        Outcome::Pause { until, .. } => Verdict::Pause(until.map(|until| {
-            let wait = until.as_nanos().saturating_sub(wall.as_nanos()).max(0);
-            now.after(std::time::Duration::from_nanos(wait.unsigned_abs()))
-        })),
+        Outcome::Pause { until, .. } => Verdict::Pause(until.map(|until| at(until, now, wall))),
         other => {
             warn!(
                 ?other,

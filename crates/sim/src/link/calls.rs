@@ -181,14 +181,20 @@ impl Subscriptions for Link {
         id: SubscriptionId,
         pause: Option<Pause>,
     ) -> BoxFuture<'static, Result<bool, StoreError>> {
-        self.write(move |store, _, _, fate| {
+        self.write(move |store, oracle, node, fate| {
             refused(&fate)?;
-            ready(store.pause_subscription(id, pause))
+            let noted = ready(store.pause_subscription(id, pause.clone()))?;
+            if noted {
+                oracle.pause_stored(node, id, pause.as_ref());
+            }
+            Ok(noted)
         })
     }
 
     fn pauses(&self) -> BoxFuture<'static, Result<Vec<(SubscriptionId, Pause)>, StoreError>> {
-        self.read(Subscriptions::pauses, |_, _, _| ())
+        self.read(Subscriptions::pauses, |oracle, node, found| {
+            oracle.pauses_found(node, found);
+        })
     }
 
     fn subscriptions(&self) -> BoxFuture<'static, Result<Vec<Subscription>, StoreError>> {

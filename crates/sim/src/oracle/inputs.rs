@@ -40,6 +40,7 @@ impl Oracle {
         }
         let options = &subscription.options;
         let offer = Offer {
+            now: self.history.wall(),
             connection: &delivery.connection,
             batch: None,
             items: vec![item],
@@ -73,6 +74,7 @@ impl Oracle {
             answer,
         );
         let offer = Offer {
+            now: self.history.wall(),
             connection: &batch.connection,
             batch: Some(batch.id.number()),
             items,
@@ -136,6 +138,9 @@ impl Oracle {
         }
         if owner.filter != subscription.filter {
             return self.violated(3, format_args!("{label} is delivered by another filter"));
+        }
+        if self.pauses.holds(node, subscription.id, offer.now) {
+            return self.violated(3, format_args!("{label} is paused, and gets something new"));
         }
         let numbers = offer.items.iter().map(|item| item.number);
         owner.handed_over.extend(numbers.chain(offer.batch));
@@ -232,7 +237,11 @@ impl Oracle {
             && let Some(log) = self.logs.get(&owner.namespace)
         {
             applied = owner.answer(log, connection, response);
+            if self.pauses.is_asked(node, id) {
+                owner.forget_pause();
+            }
         }
+        self.pauses.answered(response);
         self.history.count(match (applied, &response.outcome) {
             (false, _) => "late answers ignored",
             (true, _) if !response.items.is_empty() => "batches answered by items",

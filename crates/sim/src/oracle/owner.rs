@@ -120,6 +120,11 @@ impl Owner {
         applied
     }
 
+    /// Somebody pauses or resumes it from outside: what its application has asked for counts no more.
+    pub(super) fn forget_pause(&mut self) {
+        self.states.iter_mut().for_each(State::forget_pause);
+    }
+
     /// Something was seen: rules out the states in which it cannot happen. The first reason, if that is all.
     pub(super) fn see(
         &mut self,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use photinus_contract::{ConnectionId, HandOver, Outcome, Response, VoidReason};
+use photinus_contract::{ConnectionId, HandOver, Outcome, Response, Timestamp, VoidReason};
 
 use super::log::View;
 
@@ -30,6 +30,8 @@ pub(super) struct State {
     voids: BTreeMap<u64, i64>,
     /// The lowest event that ran out of time in the last rewind: one failure of it may have been counted.
     timed_out: Option<i64>,
+    /// Its application has asked for a pause: until then, or until somebody resumes it.
+    paused: Option<Option<Timestamp>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,7 @@ pub(super) struct Offered {
 
 /// A hand-over and its answer.
 pub(super) struct Offer<'a> {
+    pub(super) now: Timestamp,
     pub(super) connection: &'a ConnectionId,
     /// The number of the batch, if it is one.
     pub(super) batch: Option<u64>,
@@ -127,6 +130,10 @@ impl State {
             && first.sequence <= high
         {
             self.offset = first.sequence - 1;
+        }
+        let is_over = |until: Option<Timestamp>| until.is_some_and(|until| until <= offer.now);
+        if !self.paused.is_none_or(is_over) {
+            return Err("3: its application has asked for a pause, and gets more".to_owned());
         }
         if offer.batch.is_some() && !self.flying.is_empty() {
             return Err("3: a second batch is in flight".to_owned());
@@ -313,12 +320,24 @@ impl State {
                 }
                 return true;
             }
-            Outcome::Pause { .. } => return true,
+            Outcome::Pause { until, .. } => {
+                // One that was asked for before may be longer.
+                self.paused = Some(match self.paused {
+                    Some(before) => before.zip(*until).map(|(one, other)| one.max(other)),
+                    None => *until,
+                });
+                return true;
+            }
             _ => {
                 self.settled.insert(sequence);
             }
         }
         false
+    }
+
+    /// What its application has asked for counts no more.
+    pub(super) fn forget_pause(&mut self) {
+        self.paused = None;
     }
 
     /// A connection is gone: what it had is void, and nobody is told.

@@ -4,7 +4,7 @@
 
 use photinus_contract::record::{NewRecord, RecordContent, RecordEvent, ReplyKey};
 use photinus_contract::store::{
-    AppendError, Appended, OffsetError, OffsetRecord, OffsetWrite, Page, ParkedEntry,
+    AppendError, Appended, OffsetError, OffsetRecord, OffsetWrite, Page, ParkedEntry, Pause,
 };
 use photinus_contract::transport::Published;
 use photinus_contract::{
@@ -14,6 +14,7 @@ use photinus_contract::{
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 use super::Oracle;
@@ -333,6 +334,70 @@ fn a_void_of_what_is_not_current_breaks_3() {
     let delivery = DeliveryId::new(1, 1);
     let reason = VoidReason::Rewound;
     story.oracle.voided(1, &connection, id, delivery, reason);
+    story.breaks(3);
+}
+
+fn pause(until: Option<i64>) -> Outcome {
+    let until = until.map(|later| Timestamp::from_nanos(History::new().wall().as_nanos() + later));
+    let reason = String::new();
+    Outcome::Pause { until, reason }
+}
+
+const HOUR: i64 = 3_600_000_000_000;
+
+#[tokio::test(start_paused = true)]
+async fn more_for_an_application_that_has_asked_for_a_pause_breaks_3() {
+    for until in [None, Some(HOUR)] {
+        let mut story = Story::new(json!({}));
+        let events = story.events(1);
+        story.deliver(1, &events[0]);
+        story.answer(1, pause(until));
+        let id = story.subscription.id;
+        tokio::time::advance(Duration::from_secs(3_599)).await;
+        story.is_right();
+        story.deliver(2, &events[0]);
+        story.breaks(3);
+
+        let mut story = Story::new(json!({}));
+        let events = story.events(1);
+        story.deliver(1, &events[0]);
+        story.answer(1, pause(until));
+        match until {
+            Some(_) => tokio::time::advance(Duration::from_secs(3_600)).await,
+            None => {
+                story.oracle.pause_asked(1, id);
+                story.oracle.pause_answered(1, id, Some(None));
+            }
+        }
+        story.deliver(2, &events[0]);
+        story.is_right();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_after_an_answered_pause_breaks_3() {
+    let noted = Pause::new(None, "");
+    let mut story = Story::new(json!({"readAhead": 1}));
+    let id = story.subscription.id;
+    let events = story.events(2);
+    story.oracle.pause_asked(1, id);
+    story.deliver(1, &events[0]);
+    story.oracle.pause_stored(1, id, Some(&noted));
+    story.oracle.pause_answered(1, id, Some(Some(None)));
+    story.is_right();
+    story.deliver(2, &events[1]);
+    story.breaks(3);
+
+    // Another engine finds it when it starts.
+    let mut story = Story::new(json!({}));
+    let events = story.events(1);
+    story.oracle.pauses_found(1, &[(id, noted)]);
+    story.deliver(1, &events[0]);
+    story.breaks(3);
+
+    let mut story = Story::new(json!({}));
+    story.oracle.pause_asked(1, id);
+    story.oracle.pause_answered(1, id, Some(Some(None)));
     story.breaks(3);
 }
 

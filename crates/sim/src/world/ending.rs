@@ -49,6 +49,7 @@ impl World {
         // Twice: an owner that was fenced meanwhile, by the older engine or by a seek, finds that out in the first
         // round, and begins anew with the connection of the second.
         for _ in 0..2 {
+            self.resume_all().await;
             let last = self.reconnect();
             // The last word in every log: an engine sees with its own append what others appended.
             for namespace in &namespaces {
@@ -61,6 +62,19 @@ impl World {
         }
         if let Some(node) = self.nodes.pop() {
             self.shut_down(node).await;
+        }
+    }
+
+    /// Whatever is paused goes on; a pause until some time ends while nothing happens.
+    async fn resume_all(&mut self) {
+        let paused: Vec<Subscription> = lock(&self.oracle).paused().cloned().collect();
+        for subscription in paused {
+            let (namespace, id) = (subscription.namespace, subscription.id);
+            let node = &self.nodes[0];
+            lock(&self.oracle).pause_asked(node.number, id);
+            // One that this engine does not serve has no pause here.
+            let done = node.handle.resume(namespace.as_str(), id).await;
+            lock(&self.oracle).pause_answered(node.number, id, done.ok().map(|()| None));
         }
     }
 

@@ -60,6 +60,12 @@ pub(super) fn listening(seed: u64) -> Option<NonZeroUsize> {
     NonZeroUsize::new(length)
 }
 
+/// Whether people move, pause and resume subscriptions in the run of a seed. Not drawn, so that other runs stay as they
+/// were.
+pub(super) fn has_operators(seed: u64) -> bool {
+    matches!(seed % 5, 1 | 4)
+}
+
 /// The configuration of one engine.
 pub(super) fn config(dice: &mut Dice) -> EngineConfig {
     let non_zero = |number: usize| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);

@@ -1,8 +1,8 @@
 //! What do people and programs ask of an engine?
 
-use photinus_contract::store::{Offsets, Start};
-use photinus_contract::{MessageKind, Sequence, Subscription, SubscriptionFilter};
-use photinus_engine::SubscriptionInput;
+use photinus_contract::store::{Offsets, Pause, Start};
+use photinus_contract::{MessageKind, Sequence, Subscription, SubscriptionFilter, Timestamp};
+use photinus_engine::{Clock, SeekTo, SubscriptionInput};
 use serde_json::{Value, json};
 
 use super::World;
@@ -160,20 +160,71 @@ impl World {
         });
     }
 
-    /// An operator moves a subscription, past the engine. Its owner is fenced, and begins anew when a connection
-    /// comes.
+    /// An operator moves a subscription. Now and then that happens past the engine, as if another one had done it: its
+    /// owner is fenced, and begins anew when a connection comes.
     pub(super) fn seek(&mut self) {
         let (Some(place), Some(stored)) = (self.newest(), self.some_stored()) else {
             return;
         };
         let head = lock(&self.oracle).head(stored.namespace.as_str());
-        let to = match self.dice.below(3) {
-            0 => Start::Oldest,
-            1 => Start::Newest,
-            _ => Start::After(Sequence(self.dice.between(0, head.unsigned_abs()) as i64)),
+        let (to, start) = match self.dice.below(3) {
+            0 => (SeekTo::Oldest, Start::Oldest),
+            1 => (SeekTo::Newest, Start::Newest),
+            _ => {
+                let after = Sequence(self.dice.between(0, head.unsigned_abs()) as i64);
+                (SeekTo::After(after), Start::After(after))
+            }
         };
+        let node = &mut self.nodes[place];
+        if !self.has_operators || self.dice.percent(40) {
+            self.history.count("seeks past the engine");
+            return drop(node.link.seek(stored.id, start));
+        }
+        let handle = node.handle.clone();
+        let history = self.history.clone();
         self.history.count("seeks");
-        drop(self.nodes[place].link.seek(stored.id, to));
+        node.changes.spawn(async move {
+            let (namespace, id) = (stored.namespace, stored.id);
+            if let Err(error) = handle.seek(namespace.as_str(), id, to).await {
+                history.note(format_args!("{id} is not moved: {error}"));
+            }
+        });
+    }
+
+    /// An operator has a subscription wait, for a while or until somebody resumes it.
+    pub(super) fn pause(&mut self) {
+        let (Some(place), Some(stored)) = (self.newest(), self.some_stored()) else {
+            return;
+        };
+        let until = self.dice.percent(50).then(|| {
+            let wait = self.dice.between(1, 15_000) as i64 * 1_000_000;
+            Timestamp::from_nanos(self.clock.now().as_nanos() + wait)
+        });
+        self.history.count("subscriptions paused");
+        self.change_pause(place, stored, Some(Pause::new(until, "an operator's")));
+    }
+
+    pub(super) fn resume(&mut self) {
+        let (Some(place), Some(stored)) = (self.newest(), self.some_stored()) else {
+            return;
+        };
+        self.history.count("subscriptions resumed");
+        self.change_pause(place, stored, None);
+    }
+
+    fn change_pause(&mut self, place: usize, stored: Subscription, pause: Option<Pause>) {
+        let node = &mut self.nodes[place];
+        let (handle, number, oracle) = (node.handle.clone(), node.number, self.oracle.clone());
+        node.changes.spawn(async move {
+            let (namespace, id) = (stored.namespace.as_str(), stored.id);
+            let until = pause.as_ref().map(|pause| pause.until);
+            lock(&oracle).pause_asked(number, id);
+            let done = match pause {
+                Some(pause) => handle.pause(namespace, id, pause).await,
+                None => handle.resume(namespace, id).await,
+            };
+            lock(&oracle).pause_answered(number, id, done.ok().map(|()| until));
+        });
     }
 
     /// An ephemeral subscription starts on some connection.

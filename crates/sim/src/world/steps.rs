@@ -17,6 +17,8 @@ enum Step {
     Change,
     Delete,
     Seek,
+    Pause,
+    Resume,
     Ephemeral,
     Connect,
     Disconnect,
@@ -44,6 +46,10 @@ impl World {
         let plan = &self.plan;
         let answers = 12 + 4 * self.open.len().min(10) as u64;
         let two = self.nodes.len() > 1;
+        let operating = match self.has_operators {
+            true => 1 + plan.changing / 2,
+            false => 0,
+        };
         let step = self.dice.weighted(&[
             (plan.publishing, Step::Publish),
             (answers, Step::Answer),
@@ -54,6 +60,8 @@ impl World {
             (plan.changing, Step::Change),
             (plan.changing / 4, Step::Delete),
             (plan.changing / 4, Step::Seek),
+            (operating.div_ceil(2), Step::Pause),
+            (operating, Step::Resume),
             (1, Step::Ephemeral),
             (plan.connecting, Step::Connect),
             (plan.connecting / 2, Step::Disconnect),
@@ -95,6 +103,8 @@ impl World {
             Step::Change => self.change_subscription(),
             Step::Delete => self.delete_subscription(),
             Step::Seek => self.seek(),
+            Step::Pause => self.pause(),
+            Step::Resume => self.resume(),
             Step::Ephemeral => self.subscribe_ephemeral(place),
             Step::Connect => self.connect(place),
             Step::Disconnect => self.disconnect(place),

@@ -91,6 +91,11 @@ impl World {
 
     /// Order: an event is delivered only when everything unsettled below it is with the application.
     pub(super) fn delivered(&mut self, item: &Item<i64>) {
+        let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= self.now);
+        assert!(
+            self.paused.is_none_or(is_over),
+            "it was paused, and gets something new"
+        );
         let sequence = item.sequence.0;
         for below in self.dispatcher.offset().0.max(0) + 1..sequence {
             let fate = self.fates.get(&below).copied().unwrap_or(Fate::Open);

@@ -1,0 +1,177 @@
+//! Which events are there for a subscription?
+
+use std::ops::Range;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use photinus_contract::{CodedError, Event, SubscriptionFilter, SubscriptionId};
+use photinus_engine::HistoryRange;
+use serde::Deserialize;
+
+use crate::App;
+use crate::body::JsonBody;
+use crate::errors::{ApiError, nothing_found};
+use crate::paging::{Page, number};
+use crate::params::{InNamespace, PathId};
+use crate::query::Query;
+use crate::replies::json_text;
+
+/// How many sequences a history goes over at most.
+const SEQUENCES_MAX: i64 = 1000;
+/// How many events a preview looks at if nothing is said.
+const LAST_DEFAULT: usize = 100;
+/// How many events a preview looks at at most.
+const LAST_MAX: usize = 1000;
+
+/// GET subscriptions/{id}/events: what its filter matches among older events.
+pub(crate) async fn list(
+    State(app): State<App>,
+    ns: InNamespace,
+    id: Result<PathId, ApiError>,
+    page: Page,
+    query: Query,
+) -> Result<Response, ApiError> {
+    // An id that is none names no subscription either.
+    let PathId(id) = id.map_err(|_| nothing_found())?;
+    let limit = limit(&query, &page);
+    let range = HistoryRange {
+        sequences: sequences(&query, limit)?,
+        skip: page.skip,
+        limit,
+    };
+    let (ns, id) = (ns.name(), SubscriptionId(id));
+    let found = app.handle.subscription_events(ns, id, range, &in_query);
+    let found = found.await?;
+    // FireFly keeps the end of its list, which is newest first.
+    let kept = &found[found.len().saturating_sub(limit)..];
+    let count = kept.len();
+    let mut text = format!(r#"{{"count":{count},"total":{count},"items":["#).into_bytes();
+    write_all(kept, &mut text);
+    text.extend_from_slice(b"]}");
+    Ok(json_text(StatusCode::OK, text))
+}
+
+/// Whether the filters of the query let an event pass. There are none yet.
+fn in_query(_: &Event) -> bool {
+    true
+}
+
+/// As a list has it, but that none means none here.
+fn limit(query: &Query, page: &Page) -> usize {
+    let given = query.first_any_case("limit");
+    match given.filter(|given| !given.is_empty()).map(number) {
+        Some(0) => 0,
+        _ => page.limit,
+    }
+}
+
+/// The sequences from `startsequence` up to, and without, `endsequence`.
+fn sequences(query: &Query, limit: usize) -> Result<Option<Range<i64>>, CodedError> {
+    let sequence = |name: &str| {
+        let text = query.first_any_case(name).filter(|text| !text.is_empty());
+        text.map(str::parse::<i64>).transpose().map_err(|_| {
+            let text = format!("Parameter '{name}' is not a whole number");
+            CodedError::bad_request("FF10464", text)
+        })
+    };
+    match (sequence("startsequence")?, sequence("endsequence")?) {
+        (None, None) => Ok(None),
+        (Some(start), None) => Ok(Some(start..start.saturating_add(SEQUENCES_MAX))),
+        (None, Some(end)) => {
+            let before =
+                i64::try_from(limit).map_or(SEQUENCES_MAX, |limit| limit.min(SEQUENCES_MAX));
+            Ok(Some(end.saturating_sub(before).max(0)..end))
+        }
+        (Some(start), Some(end)) if end.saturating_sub(start) > SEQUENCES_MAX => {
+            let text = format!(
+                "Parameters 'startsequence' and 'endsequence' are more than {SEQUENCES_MAX} apart"
+            );
+            Err(CodedError::bad_request("FF10463", text))
+        }
+        (Some(start), Some(end)) => Ok(Some(start..end)),
+    }
+}
+
+/// A filter that is tried.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PreviewInput {
+    #[serde(default)]
+    filter: Option<SubscriptionFilter>,
+    #[serde(default)]
+    last: Option<u64>,
+}
+
+/// POST subscriptions/preview: what a filter matches among the newest events.
+pub(crate) async fn preview(
+    State(app): State<App>,
+    ns: InNamespace,
+    JsonBody(input): JsonBody<PreviewInput>,
+) -> Result<Response, ApiError> {
+    let last = input
+        .last
+        .map_or(Some(LAST_DEFAULT), |last| last.try_into().ok());
+    let last = last.filter(|last| (1..=LAST_MAX).contains(last));
+    let last = last.ok_or_else(|| {
+        let text = format!("'last' is the number of events to look at, from 1 to {LAST_MAX}");
+        CodedError::bad_request("PH00442", text)
+    })?;
+    let filter = input.filter.unwrap_or_default();
+    let preview = app.handle.preview(ns.name(), &filter, last).await?;
+    let (scanned, matched) = (preview.scanned, preview.events.len());
+    let mut text = format!(r#"{{"scanned":{scanned},"matched":{matched},"events":["#).into_bytes();
+    write_all(&preview.events, &mut text);
+    text.extend_from_slice(b"]}");
+    Ok(json_text(StatusCode::OK, text))
+}
+
+fn write_all(events: &[Event], out: &mut Vec<u8>) {
+    for (index, event) in events.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        event.write_json(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequences_are_read_as_firefly_reads_them() {
+        for (query, expected) in [
+            ("", None),
+            ("startsequence=&endsequence=", None),
+            ("startsequence=5", Some((5, 1005))),
+            ("endsequence=2000", Some((1975, 2000))),
+            ("endsequence=7", Some((0, 7))),
+            ("startsequence=5&endsequence=1005", Some((5, 1005))),
+            ("startsequence=9&endsequence=5", Some((9, 5))),
+            (
+                "StartSequence=9223372036854775807",
+                Some((i64::MAX, i64::MAX)),
+            ),
+        ] {
+            let found = sequences(&Query::new(query), 25).unwrap();
+            let found = found.map(|range| (range.start, range.end));
+            assert_eq!(found, expected, "{query}");
+        }
+        for (query, code) in [
+            ("startsequence=x", "FF10464"),
+            ("endsequence=1.5", "FF10464"),
+            (
+                "startsequence=1&endsequence=99999999999999999999",
+                "FF10464",
+            ),
+            ("startsequence=5&endsequence=1006", "FF10463"),
+            (
+                "startsequence=-9223372036854775808&endsequence=9223372036854775807",
+                "FF10463",
+            ),
+        ] {
+            let error = sequences(&Query::new(query), 25).unwrap_err();
+            assert_eq!(error.code(), code, "{query}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! How is a subscription told to wait, and to go on?
+
+use axum::body::HttpBody;
+use axum::extract::{FromRequest, Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use photinus_contract::store::Pause;
+use photinus_contract::{SubscriptionId, Timestamp};
+use serde::Deserialize;
+
+use crate::App;
+use crate::body::JsonBody;
+use crate::errors::ApiError;
+use crate::params::{InNamespace, PathId};
+use crate::replies::json;
+
+/// What is said with a pause of which nothing is said.
+const REASON_DEFAULT: &str = "it was paused";
+
+/// For how long, and why.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct PauseInput {
+    #[serde(default)]
+    until: Option<Timestamp>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+impl FromRequest<App> for PauseInput {
+    type Rejection = ApiError;
+
+    /// A request without a body says nothing.
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        match request.body().is_end_stream() {
+            true => Ok(Self::default()),
+            false => Ok(JsonBody::from_request(request, app).await?.0),
+        }
+    }
+}
+
+/// POST subscriptions/{id}/pause
+pub(crate) async fn pause(
+    State(app): State<App>,
+    ns: InNamespace,
+    PathId(id): PathId,
+    input: PauseInput,
+) -> Result<Response, ApiError> {
+    let reason = input.reason.filter(|reason| !reason.is_empty());
+    let reason = reason.unwrap_or_else(|| REASON_DEFAULT.to_owned());
+    let pause = Pause::new(input.until, reason);
+    let id = SubscriptionId(id);
+    app.handle.pause(ns.name(), id, pause).await?;
+    status(&app, &ns, id).await
+}
+
+/// POST subscriptions/{id}/resume
+pub(crate) async fn resume(
+    State(app): State<App>,
+    ns: InNamespace,
+    PathId(id): PathId,
+) -> Result<Response, ApiError> {
+    let id = SubscriptionId(id);
+    app.handle.resume(ns.name(), id).await?;
+    status(&app, &ns, id).await
+}
+
+/// How it stands now.
+async fn status(app: &App, ns: &InNamespace, id: SubscriptionId) -> Result<Response, ApiError> {
+    let status = app.handle.subscription_status(ns.name(), id).await?;
+    Ok(json(StatusCode::OK, &status))
+}
