@@ -45,4 +45,4 @@ pub use server::{DataDirectory, Server, StopSignal, Whereabouts, free_port};
 pub use shell::{Running, Shell};
 pub use socket::{Frame, Refused, Socket};
 pub use upload::{Upload, UploadAnswer};
-pub use waiting::{Deadline, PATIENCE, now, wait_for, wait_until};
+pub use waiting::{Deadline, PATIENCE, later, now, wait_for, wait_until};

@@ -56,3 +56,14 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(LOOK_EVERY);
     }
 }
+
+/// A time so long from now, as the API takes one: in milliseconds, as a text.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server looks at the clock of this machine"
+)]
+pub fn later(by: Duration) -> String {
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH);
+    (since.unwrap_or_default() + by).as_millis().to_string()
+}

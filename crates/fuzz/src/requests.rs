@@ -1,8 +1,8 @@
 //! What does the REST API make of a request?
 //!
 //! An input is one as it stands in HTTP, without the version: `POST /api/v1/messages/broadcast`, headers, an
-//! empty line, the body. JSON is the content type unless a header says otherwise. What is accepted has to be
-//! found again.
+//! empty line, the body. JSON is the content type unless a header says otherwise. `subscriptions/mine` is one that is
+//! there. What is accepted has to be found again.
 
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
@@ -20,17 +20,31 @@ pub fn requests(input: &[u8]) {
             return;
         };
         Rest::with(|rest| {
+            let request = rest.aimed(request);
             let uri = request.uri().clone();
             let answer = rest.send(request);
             let Some(body) = answer.json() else { return };
             match (answer.status, uri.path()) {
+                (200, path) if path.ends_with("/seek") => is_there(rest, path, &body),
+                (200, path) if path.ends_with("/pause") || path.ends_with("/resume") => {
+                    assert!(body["state"].is_string(), "{body}");
+                }
+                (200, path) if path.contains("/subscriptions/") && path.ends_with("/events") => {
+                    let items = body["items"].as_array().unwrap();
+                    assert_eq!(body["count"], items.len());
+                }
+                (200, path) if path.ends_with("/subscriptions/preview") => {
+                    let events = body["events"].as_array().unwrap();
+                    assert_eq!(body["matched"], events.len());
+                    assert!(body["scanned"].as_u64().unwrap() >= events.len() as u64);
+                }
                 (200 | 202, path) if path.contains("/messages/") => {
                     is_published(rest, &body, &sent);
                 }
                 (202, path) if path.contains("/cloudevents") => {
                     is_taken_once(rest, &body, input);
                 }
-                (200 | 201, path) if path.contains("/subscriptions") => {
+                (200 | 201, path) if path.ends_with("/subscriptions") => {
                     is_subscribed(rest, &body);
                 }
                 (201, path) if path.contains("/namespaces") => {
@@ -159,6 +173,18 @@ fn is_subscribed(rest: &mut Rest, subscription: &Value) {
     assert_eq!(found(rest, &path).json().as_ref(), Some(subscription));
     assert_eq!(rest.delete(&path).status, 204);
     assert_eq!(rest.get(&path).status, 404);
+}
+
+/// A subscription is where a seek has said, unless that was only a trial.
+fn is_there(rest: &mut Rest, path: &str, sought: &Value) {
+    if sought["dryRun"] == true {
+        assert!(sought["events"].as_u64() <= sought["scanned"].as_u64());
+        return;
+    }
+    let one = path.trim_end_matches("/seek");
+    let shown = found(rest, &format!("{one}?fetchstatus")).json().unwrap();
+    let offset = shown["status"]["currentOffset"].as_i64();
+    assert_eq!(sought["offset"], offset.unwrap_or(0), "{shown}");
 }
 
 fn found(rest: &mut Rest, path: &str) -> Answer {

@@ -8,6 +8,7 @@ use photinus_contract::name::{NAME_MAX, check_name, check_name_no_uuid};
 use photinus_contract::{
     DataId, DeliveryId, DurationText, EventId, EventType, MessageId, SubscriptionId, Timestamp,
 };
+use photinus_engine::SeekTo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +20,7 @@ pub fn scalars(input: &[u8]) {
         let text = String::from_utf8_lossy(input);
         time(&text);
         duration(&text);
+        place(&text);
         name(&text);
         reread::<Hash>(&text);
         reread::<MessageId>(&text);
@@ -80,6 +82,32 @@ fn duration(text: &str) {
                 assert_eq!(same.value(), duration.value(), "{text:?}");
             }
         }
+    }
+}
+
+/// Where a subscription is to go: digits are a sequence, whatever else they could be.
+fn place(text: &str) {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<SeekTo>() {
+        Err(error) => {
+            errors::check(&error);
+            assert_eq!(error.code(), "PH00440");
+        }
+        Ok(SeekTo::After(sequence)) => {
+            assert!(is_number && sequence.0 >= -1, "{text:?}");
+            assert_eq!(sequence.to_string().parse(), Ok(SeekTo::After(sequence)));
+        }
+        Ok(SeekTo::Time(time)) => {
+            assert!(!is_number, "{text:?}");
+            assert_eq!(time.to_string().parse(), Ok(SeekTo::Time(time)));
+        }
+        Ok(SeekTo::Event(event)) => {
+            assert!(!is_number, "{text:?}");
+            assert_eq!(event.to_string().parse(), Ok(SeekTo::Event(event)));
+        }
+        Ok(SeekTo::Oldest) => assert_eq!(text, "oldest"),
+        Ok(SeekTo::Newest) => assert_eq!(text, "newest"),
     }
 }
 

@@ -23,6 +23,7 @@ mod messages;
 mod metrics;
 mod nacks;
 mod namespaces;
+mod operating;
 mod power_cut;
 mod processes;
 mod publishing_socket;
