@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::StatusCode;
 use photinus_contract::{CodedError, Event, SubscriptionFilter, SubscriptionId};
 use photinus_engine::HistoryRange;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::App;
@@ -24,7 +25,20 @@ const LAST_DEFAULT: usize = 100;
 /// How many events a preview looks at at most.
 const LAST_MAX: usize = 1000;
 
-/// GET subscriptions/{id}/events: what its filter matches among older events.
+/// The older events that the filter of a subscription matches, newest first.
+///
+/// Of at most 1,000 sequences: the newest ones if nothing is said.
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}/events",
+    tag = "subscriptions",
+    params(
+        ("startsequence" = Option<i64>, Query, description = "The first sequence."),
+        ("endsequence" = Option<i64>, Query, description = "The sequence before which it ends."),
+    ),
+    responses((status = 200, body = ref("#/components/schemas/History"))),
+    extensions(("x-list" = json!("events"))),
+)]
 pub(crate) async fn list(
     State(app): State<App>,
     ns: InNamespace,
@@ -94,7 +108,7 @@ fn sequences(query: &Query, limit: usize) -> Result<Option<Range<i64>>, CodedErr
 }
 
 /// A filter that is tried.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct PreviewInput {
     #[serde(default)]
     filter: Option<SubscriptionFilter>,
@@ -102,7 +116,14 @@ pub(crate) struct PreviewInput {
     last: Option<u64>,
 }
 
-/// POST subscriptions/preview: what a filter matches among the newest events.
+/// What a filter would match among the newest events.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/preview",
+    tag = "subscriptions",
+    request_body = ref("#/components/schemas/PreviewInput"),
+    responses((status = 200, body = ref("#/components/schemas/Preview"))),
+)]
 pub(crate) async fn preview(
     State(app): State<App>,
     ns: InNamespace,

@@ -6,6 +6,7 @@ use axum::response::Response;
 use http::StatusCode;
 use photinus_contract::store::Pause;
 use photinus_contract::{SubscriptionId, Timestamp};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::App;
@@ -18,7 +19,7 @@ use crate::replies::json;
 const REASON_DEFAULT: &str = "it was paused";
 
 /// For how long, and why.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(crate) struct PauseInput {
     #[serde(default)]
     until: Option<Timestamp>,
@@ -38,7 +39,14 @@ impl FromRequest<App> for PauseInput {
     }
 }
 
-/// POST subscriptions/{id}/pause
+/// Has a subscription wait: it is delivered nothing until then, or until it is resumed.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/pause",
+    tag = "subscriptions",
+    request_body = ref("#/components/schemas/PauseInput"),
+    responses((status = 200, body = ref("#/components/schemas/SubscriptionStatus"))),
+)]
 pub(crate) async fn pause(
     State(app): State<App>,
     ns: InNamespace,
@@ -53,7 +61,13 @@ pub(crate) async fn pause(
     status(&app, &ns, id).await
 }
 
-/// POST subscriptions/{id}/resume
+/// Has a subscription go on that was paused.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/resume",
+    tag = "subscriptions",
+    responses((status = 200, body = ref("#/components/schemas/SubscriptionStatus"))),
+)]
 pub(crate) async fn resume(
     State(app): State<App>,
     ns: InNamespace,

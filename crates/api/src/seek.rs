@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use photinus_contract::{CodedError, SubscriptionId};
 use photinus_engine::SeekTo;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ use crate::reads::answered_in_turn;
 use crate::replies::json;
 
 /// Where to, as a client says it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SeekInput {
     #[serde(default)]
@@ -39,7 +40,16 @@ impl SeekInput {
     }
 }
 
-/// POST subscriptions/{id}/seek
+/// Moves a subscription to another place of the log.
+///
+/// It goes on from there; a dry run says where that would be, and how many events would follow.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/seek",
+    tag = "subscriptions",
+    request_body = ref("#/components/schemas/SeekInput"),
+    responses((status = 200, body = ref("#/components/schemas/Sought"))),
+)]
 pub(crate) async fn seek(
     State(app): State<App>,
     ns: InNamespace,

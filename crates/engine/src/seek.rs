@@ -10,6 +10,7 @@ use photinus_contract::{
     CodedError, Event, EventId, Sequence, Subscription, SubscriptionId, Timestamp,
 };
 use photinus_dispatch::Filter;
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -89,7 +90,7 @@ fn not_understood(text: &str) -> CodedError {
 }
 
 /// Where a subscription went, or would go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Sought {
@@ -103,7 +104,7 @@ pub struct Sought {
 }
 
 /// What follows a place of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Following {
     /// Events that match.

@@ -1,6 +1,7 @@
 //! How does a subscription stand: where is it, how far is it behind, and why?
 
 use photinus_contract::{CodedError, Sequence, SubscriptionId, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -11,7 +12,7 @@ use crate::shard::{Mail, Serving, Standing};
 use crate::tail::Look;
 
 /// How a durable subscription stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SubscriptionStatus {
@@ -37,7 +38,7 @@ pub struct SubscriptionStatus {
 }
 
 /// What a subscription does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SubscriptionState {

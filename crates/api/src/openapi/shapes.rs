@@ -14,7 +14,7 @@ use photinus_contract::store::NamespaceInfo;
 use photinus_contract::{
     Data, EventId, EventType, Message, MessageInput, Namespace, Sequence, Subscription, Timestamp,
 };
-use photinus_engine::SubscriptionInput;
+use photinus_engine::{Sought, SubscriptionInput, SubscriptionStatus};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::value::RawValue;
@@ -22,7 +22,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::OptionSchemas;
+use crate::history::PreviewInput;
 use crate::namespaces::NamespaceInput;
+use crate::pause::PauseInput;
+use crate::seek::SeekInput;
 
 /// Where the document keeps shapes.
 const DEFINITIONS: &str = "/components/schemas";
@@ -100,13 +103,24 @@ struct SubscriptionWithStatus {
     status: Option<SubscriptionStatus>,
 }
 
-/// Where a subscription is.
+/// What the filter of a subscription matches.
 #[derive(JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct SubscriptionStatus {
-    /// The sequence of the last event that is settled; not there before the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    current_offset: Option<Sequence>,
+struct History {
+    /// Items in this page.
+    count: u64,
+    /// The same.
+    total: u64,
+    items: Vec<EnrichedEvent>,
+}
+
+/// What a filter matches among the newest events.
+#[derive(JsonSchema)]
+struct Preview {
+    /// Events that were looked at.
+    scanned: u64,
+    /// Those of them that it matches.
+    matched: u64,
+    events: Vec<EnrichedEvent>,
 }
 
 /// A CloudEvent 1.0. Extensions are texts, truth values or whole numbers of 32 bits.
@@ -224,6 +238,9 @@ fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
         ),
     ];
     generator.subschema_for::<SubscriptionWithStatus>();
+    generator.subschema_for::<Sought>();
+    generator.subschema_for::<History>();
+    generator.subschema_for::<Preview>();
     generator.subschema_for::<crate::status::Status<'_>>();
     let mut shapes = generator.take_definitions(true);
     for (name, schema) in named {
@@ -246,6 +263,9 @@ fn questions_of(mut generator: SchemaGenerator) -> Map<String, Value> {
     generator.subschema_for::<SubscriptionInput>();
     generator.subschema_for::<MessageInput>();
     generator.subschema_for::<NamespaceInput>();
+    generator.subschema_for::<SeekInput>();
+    generator.subschema_for::<PauseInput>();
+    generator.subschema_for::<PreviewInput>();
     let event = generator.subschema_for::<CloudEvent>();
     let batch = json!({"type": "array", "items": event, "maxItems": 10_000});
     let line = generator.subschema_for::<MessageInput>();
