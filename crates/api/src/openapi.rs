@@ -4,6 +4,7 @@
 //! has what the other lacks. [`document`](fn@document) adds what is true of all: the namespace, the errors, the fields
 //! that lists can be asked for, and the shapes of what goes in and out.
 
+mod links;
 mod operations;
 mod page;
 mod shapes;
@@ -50,6 +51,7 @@ pub fn document(options: OptionSchemas<'_>) -> Result<Value, CodedError> {
         paths.insert(path, item);
     }
     paths.sort_keys();
+    links::add(&mut paths);
     Ok(json!({
         "openapi": "3.1.0",
         "info": {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::data::{DataRef, Hash};
 use crate::id::{DataId, MessageId};
-use crate::name::Namespace;
+use crate::name::{NAME_PATTERN, Namespace};
 use crate::object::{null_as_default, object_or_default, object_or_none, objects_or_default};
 use crate::time::Timestamp;
 
@@ -175,6 +175,7 @@ pub struct HeaderInput {
     pub cid: Option<Uuid>,
     /// Names of topics; none means `default`.
     #[serde(deserialize_with = "null_as_default")]
+    #[schemars(inner(regex(pattern = NAME_PATTERN)))]
     pub topics: Vec<String>,
     /// What applications tell messages apart by.
     #[serde(deserialize_with = "null_as_default")]

@@ -9,6 +9,8 @@ use uuid::Uuid;
 
 use crate::error::CodedError;
 
+/// A name as FireFly has them, as a regular expression; see [`check_name`].
+pub const NAME_PATTERN: &str = "^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,62}[a-zA-Z0-9])?$";
 /// Longest name, in bytes.
 pub const NAME_MAX: usize = 64;
 

@@ -38,6 +38,13 @@ const commands = {
   messages: ({ filter }) => firefly.getMessages(filter),
   data: ({ id }) => firefly.getData(id),
   findData: ({ filter }) => firefly.findData(filter),
+  any: ({ method, given }) => firefly[method](...given),
+  uploadBlob: ({ text, blob, data }) => firefly.uploadDataBlob(Buffer.from(text), blob, data),
+  blob: async ({ id }) => {
+    const parts = [];
+    for await (const part of await firefly.getDataBlob(id)) parts.push(part);
+    return Buffer.concat(parts).toString();
+  },
 };
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -4,7 +4,7 @@ mod check;
 
 use std::sync::Arc;
 
-use photinus_contract::name::check_name_no_uuid;
+use photinus_contract::name::{NAME_PATTERN, check_name_no_uuid};
 use photinus_contract::object::{null_as_default, object_or_default};
 use photinus_contract::store::{CreateSubscriptionError, Start};
 use photinus_contract::{
@@ -41,6 +41,7 @@ const _: () = assert!(
 pub struct SubscriptionInput {
     /// Unique in the namespace.
     #[serde(deserialize_with = "null_as_default")]
+    #[schemars(required, extend("pattern" = NAME_PATTERN))]
     pub name: String,
     /// The transport that delivers it; `websockets` if empty.
     #[serde(deserialize_with = "null_as_default")]

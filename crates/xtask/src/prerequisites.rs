@@ -12,7 +12,8 @@ const NODE_MAJOR_MIN: u32 = 18;
 pub(crate) fn ensure(root: &Path) -> Result<()> {
     ensure_debian_packages()?;
     ensure_components()?;
-    ensure_node_modules(&root.join("crates/e2e/node"))
+    ensure_node_modules(&root.join("crates/e2e/node"))?;
+    ensure_python(&root.join("crates/e2e/python"))
 }
 
 fn ensure_debian_packages() -> Result<()> {
@@ -37,8 +38,11 @@ fn ensure_debian_packages() -> Result<()> {
     if output_of("valgrind", &["--version"]).is_none() {
         missing.push(("valgrind", "it counts what finding subscriptions costs"));
     }
+    if output_of("python3", &["-c", "import ensurepip, venv"]).is_none() {
+        missing.push(("python3-venv", "it installs schemathesis for the tests"));
+    }
     if missing.is_empty() {
-        println!("   A C compiler, Node.js, npm and valgrind are there.");
+        println!("   A C compiler, Node.js, npm, valgrind and Python are there.");
         return Ok(());
     }
 
@@ -103,6 +107,24 @@ fn ensure_node_modules(directory: &Path) -> Result<()> {
     }
     println!("   Missing: FireFly's Node.js client, which the tests run unmodified (npm ci)");
     run(&["npm", "ci"], directory)
+}
+
+fn ensure_python(directory: &Path) -> Result<()> {
+    let modified = |name: &str| {
+        let file = directory.join(name).metadata();
+        file.and_then(|file| file.modified()).ok()
+    };
+    let wanted = modified("requirements.txt").context("crates/e2e/python/requirements.txt")?;
+    if modified(".venv/installed").is_some_and(|installed| installed >= wanted) {
+        println!("   schemathesis is there.");
+        return Ok(());
+    }
+    println!("   Missing: schemathesis, which asks the API all that its description allows (pip)");
+    run(&["python3", "-m", "venv", ".venv"], directory)?;
+    let pip = directory.join(".venv/bin/pip").display().to_string();
+    let install = ["install", "--quiet", "--requirement", "requirements.txt"];
+    run(&[&[pip.as_str()], install.as_slice()].concat(), directory)?;
+    std::fs::write(directory.join(".venv/installed"), "").context(".venv/installed")
 }
 
 /// Runs a command with its output shown.

@@ -36,17 +36,29 @@ async fn every_reference_leads_somewhere_and_every_operation_has_a_name_of_its_o
         let pointer = reference.as_str().unwrap().strip_prefix('#').unwrap();
         assert!(document.pointer(pointer).is_some(), "{reference}");
     }
-    let mut names = Vec::new();
-    all(&document["paths"], "operationId", &mut names);
-    let unique: BTreeSet<&str> = names.iter().map(|name| name.as_str().unwrap()).collect();
-    assert_eq!(unique.len(), names.len());
-    let mut summaries = Vec::new();
-    all(&document["paths"], "summary", &mut summaries);
-    assert_eq!(
-        summaries.len(),
-        names.len(),
-        "every operation says what it does"
-    );
+    let items = document["paths"].as_object().unwrap().values();
+    let operations: Vec<&Value> = items
+        .flat_map(|item| item.as_object().unwrap().values())
+        .collect();
+    let names = operations.iter().map(|operation| &operation["operationId"]);
+    let unique: BTreeSet<&str> = names.map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(unique.len(), operations.len());
+    for operation in &operations {
+        let summary = operation["summary"].as_str().unwrap_or_default();
+        assert!(summary.ends_with(['.', ':']), "{operation:#}");
+    }
+    let mut linked = Vec::new();
+    all(&document["paths"], "links", &mut linked);
+    assert!(linked.len() > 4);
+    for link in linked
+        .iter()
+        .flat_map(|links| links.as_object().unwrap().values())
+    {
+        assert!(
+            unique.contains(link["operationId"].as_str().unwrap()),
+            "{link}"
+        );
+    }
 }
 
 #[tokio::test]

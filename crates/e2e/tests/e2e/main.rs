@@ -42,6 +42,7 @@ mod raw_violations;
 mod readme;
 mod request_reply;
 mod rest_errors;
+mod schemathesis;
 mod sdk;
 mod sending_errors;
 mod shutdown;
