@@ -1,16 +1,18 @@
-//! How are values read?
+//! How are values stored, read and removed?
 
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use photinus_contract::Data;
+use photinus_contract::{CodedError, Data, DataId};
+use photinus_engine::DataText;
 use uuid::Uuid;
 
 use crate::App;
+use crate::body::JsonText;
 use crate::errors::{ApiError, nothing_found};
 use crate::paging::Page;
 use crate::params::{InNamespace, PathId};
-use crate::replies::{json, json_text};
+use crate::replies::{json, json_text, no_content};
 
 /// The values, newest first.
 #[utoipa::path(
@@ -27,6 +29,52 @@ pub(crate) async fn list(
 ) -> Result<Response, ApiError> {
     let data = app.handle.data(ns.name(), page.skip, page.limit).await?;
     Ok(json(StatusCode::OK, &data))
+}
+
+/// Stores a value by itself, for messages to refer to.
+#[utoipa::path(
+    post,
+    path = "/data",
+    tag = "data",
+    request_body = ref("#/components/schemas/DataInput"),
+    responses((status = 201, body = ref("#/components/schemas/Data"))),
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    ns: InNamespace,
+    text: JsonText,
+) -> Result<Response, ApiError> {
+    let input: DataText<'_> = text.object()?;
+    let stored = app.handle.store_data(ns.name(), &input).await?;
+    Ok(json(StatusCode::CREATED, &stored))
+}
+
+/// Deletes a value that was stored by itself.
+#[utoipa::path(delete, path = "/data/{id}", tag = "data", responses((status = 204)))]
+pub(crate) async fn delete(
+    State(app): State<App>,
+    ns: InNamespace,
+    PathId(id): PathId,
+) -> Result<Response, ApiError> {
+    app.handle.delete_data(ns.name(), DataId(id)).await?;
+    Ok(no_content())
+}
+
+/// Refused: there is no shared storage to publish a value to.
+#[utoipa::path(post, path = "/data/{id}/value/publish", tag = "data", responses())]
+pub(crate) async fn publish_value(_: InNamespace, _: PathId) -> ApiError {
+    not_published()
+}
+
+/// Refused: there is no shared storage to publish a blob to.
+#[utoipa::path(post, path = "/data/{id}/blob/publish", tag = "data", responses())]
+pub(crate) async fn publish_blob(_: InNamespace, _: PathId) -> ApiError {
+    not_published()
+}
+
+fn not_published() -> ApiError {
+    let text = "Data cannot be published to shared storage: there is none in this namespace";
+    CodedError::bad_request("FF10414", text).into()
 }
 
 /// A value, with all that is known of it.

@@ -41,6 +41,7 @@ mod bulk;
 mod cloudevents;
 mod data;
 mod events;
+mod groups;
 mod history;
 mod messages;
 mod mounts;

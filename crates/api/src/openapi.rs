@@ -48,7 +48,10 @@ pub fn document(options: OptionSchemas<'_>) -> Result<Value, CodedError> {
         };
         let mut item = serde_json::to_value(item).map_err(CodedError::undecodable)?;
         operations::complete(&path, &mut item);
-        paths.insert(path, item);
+        let operations = paths.entry(path).or_insert_with(|| json!({}));
+        if let (Some(operations), Value::Object(more)) = (operations.as_object_mut(), item) {
+            operations.extend(more);
+        }
     }
     paths.sort_keys();
     links::add(&mut paths);

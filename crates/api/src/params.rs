@@ -8,6 +8,7 @@ use http::Uri;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use photinus_contract::CodedError;
+use photinus_contract::data::{Hash, HashError};
 use photinus_contract::store::NamespaceInfo;
 use uuid::Uuid;
 
@@ -54,6 +55,28 @@ impl FromRequestParts<App> for PathId {
                 "FF00138",
                 format!("'{text}' in the path is not a UUID"),
             ))),
+        }
+    }
+}
+
+/// The hash in the path. `FF00107` or `FF00106` if it is none.
+pub(crate) struct PathHash(pub(crate) Hash);
+
+impl FromRequestParts<App> for PathHash {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let text = param(parts, app, "hash").await.unwrap_or_default();
+        match text.parse::<Hash>() {
+            Ok(hash) => Ok(Self(hash)),
+            Err(error) => {
+                let (code, what) = match error {
+                    HashError::Length => ("FF00107", "does not have 64 hex digits"),
+                    HashError::Digit => ("FF00106", "is not hex"),
+                };
+                let text = format!("'{text}' in the path {what}");
+                Err(CodedError::bad_request(code, text).into())
+            }
         }
     }
 }

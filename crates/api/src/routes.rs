@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 use crate::errors::not_found;
 use crate::openapi::{self, Described};
 use crate::{
-    App, bulk, cloudevents, data, deadline, events, history, messages, namespaces, pause, reads,
-    seek, socket, status, subscriptions, ui,
+    App, bulk, cloudevents, data, deadline, events, groups, history, messages, namespaces, pause,
+    reads, seek, socket, status, subscriptions, ui,
 };
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
@@ -72,6 +72,12 @@ fn namespaced() -> Vec<Described> {
         routes!(seek::seek),
         routes!(pause::pause),
         routes!(pause::resume),
+        routes!(groups::list),
+        routes!(groups::one),
+        routes!(data::create),
+        routes!(data::delete),
+        routes!(data::publish_value),
+        routes!(data::publish_blob),
         routes!(messages::broadcast),
         routes!(bulk::publish),
         routes!(messages::private),

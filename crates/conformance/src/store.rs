@@ -46,6 +46,7 @@ pub mod positions;
 pub mod records;
 pub mod reopen;
 pub mod replies;
+pub mod stored;
 pub mod subscriptions;
 pub mod visibility;
 
@@ -137,6 +138,13 @@ macro_rules! store_suite {
                 namespaces_are_listed_by_name
                 a_namespace_is_created_once
                 groups_stay_as_they_were_first_stored
+                groups_are_listed_by_their_first_use
+            }
+            stored {
+                data_comes_back_as_it_was
+                data_is_listed_newest_first_in_pages
+                an_id_of_data_is_taken_once
+                deleted_data_is_gone
             }
             subscriptions {
                 a_subscription_starts_where_it_was_asked_to

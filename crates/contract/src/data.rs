@@ -125,6 +125,17 @@ impl Validator {
     }
 }
 
+/// Which datatype a value says it is of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DatatypeRef {
+    /// The name of the datatype.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+}
+
 /// A value with all that is known of it. Written as FireFly writes it; `value` is always there.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
@@ -139,6 +150,9 @@ pub struct Data {
     pub hash: Hash,
     /// When it was stored.
     pub created: Timestamp,
+    /// Its datatype; only stored data has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datatype: Option<DatatypeRef>,
     /// The JSON text, as it was sent, without white space.
     pub value: Box<RawValue>,
 }
@@ -159,6 +173,7 @@ impl Data {
             namespace,
             hash,
             created,
+            datatype: None,
             value,
         }
     }

@@ -30,6 +30,7 @@ mod log;
 mod namespaces;
 mod offsets;
 mod parked;
+mod stored;
 mod subscriptions;
 
 use std::fmt;
@@ -39,12 +40,15 @@ pub use self::log::{AppendError, Appended, Log, Page, ReadLimit};
 pub use self::namespaces::{CreateNamespaceError, Group, NamespaceInfo, Namespaces};
 pub use self::offsets::{OffsetError, OffsetRecord, OffsetWrite, Offsets, Start};
 pub use self::parked::{Parked, ParkedEntry};
+pub use self::stored::StoredData;
 pub use self::subscriptions::{CreateSubscriptionError, Pause, Subscriptions};
 use crate::BoxFuture;
 use crate::id::{Sequence, SubscriptionId};
 
 /// All that the engine needs to keep.
-pub trait Store: Log + Namespaces + Subscriptions + Offsets + Parked + 'static {
+pub trait Store:
+    Log + Namespaces + StoredData + Subscriptions + Offsets + Parked + 'static
+{
     /// The name of the kind of store, such as `sqlite`.
     fn name(&self) -> &'static str;
 

@@ -61,6 +61,10 @@ impl Handle {
         Self { core }
     }
 
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// Whether it takes messages; if not, why not, in one line.
     pub fn readiness(&self) -> Result<(), String> {
         if self.core.is_stopping() {
@@ -354,7 +358,7 @@ impl Handle {
         Ok(record.filter(|record| record.content.id.0 == id))
     }
 
-    /// Values of a namespace, newest first.
+    /// Values of a namespace, newest first: those in the log, and those stored by themselves.
     pub async fn data(
         &self,
         namespace: &str,
@@ -362,16 +366,39 @@ impl Handle {
         limit: usize,
     ) -> Result<Vec<Data>, CodedError> {
         let store = &*self.core.store;
-        let items = self.list(namespace, skip, limit, |record| record.content.values_len());
+        let name = self.core.namespaces.get(namespace)?.info.name.clone();
         let mut budget = self.list_budget();
+        let mut stored = self.stored_data(&name, skip + limit, &mut budget).await?;
+        stored.reverse();
+        let items = self.list(namespace, 0, skip + limit, |record| {
+            record.content.values_len()
+        });
+        let mut items = items.await?.into_iter().peekable();
         let mut values = Vec::new();
-        for (record, index) in items.await? {
-            let id = record.content.id.value(index);
-            let value = values::of_record(store, &record, id).await;
-            if let Some(value) = value.map_err(unavailable)? {
-                budget.take(&value)?;
-                values.push(value);
-            }
+        for place in 0..skip + limit {
+            // Ids are in time order, of both.
+            let newest = items
+                .peek()
+                .map(|(record, index)| record.content.id.value(*index));
+            let is_stored = match (newest, stored.last()) {
+                (Some(newest), Some(stored)) => stored.id > newest,
+                (newest, _) => newest.is_none(),
+            };
+            let value = match is_stored {
+                true if stored.is_empty() => break,
+                true => stored.pop(),
+                false => match items.next().filter(|_| place >= skip) {
+                    Some((record, index)) => {
+                        let id = record.content.id.value(index);
+                        let value = values::of_record(store, &record, id).await;
+                        let value = value.map_err(unavailable)?;
+                        value.iter().try_for_each(|value| budget.take(value))?;
+                        value
+                    }
+                    None => None,
+                },
+            };
+            values.extend(value.filter(|_| place >= skip));
         }
         Ok(values)
     }

@@ -36,6 +36,7 @@ mod registry;
 mod seek;
 mod shard;
 mod standing;
+mod stored;
 mod subscribe;
 mod tail;
 mod transports;

@@ -24,7 +24,7 @@ use photinus_contract::{
 
 pub use self::draft::as_ready;
 pub(crate) use self::draft::{CommitTime, Draft};
-use self::json::{normalised, sha256};
+pub(crate) use self::json::{normalised, sha256};
 pub use self::lot::Lot;
 pub(crate) use self::lot::Moment;
 pub(crate) use self::prepared::refused;
@@ -235,19 +235,7 @@ fn new_value<'a>(index: usize, input: &DataText<'a>) -> Result<NewValue<'a>, Cod
             format!("Data entry {index} must have an 'id' or a 'value' that is not null"),
         ));
     };
-    let validator = match &*input.validator {
-        "" | "json" => Validator::Json,
-        "none" => Validator::None,
-        "definition" => Validator::Definition,
-        other => {
-            return Err(CodedError::bad_request(
-                "FF00108",
-                format!(
-                    "Unknown validator '{other}' of data entry {index}: expected 'json', 'none' or 'definition'"
-                ),
-            ));
-        }
-    };
+    let validator = validator_named(&input.validator)?;
     if validator == Validator::Json && input.datatype.is_some() {
         return Err(CodedError::bad_request(
             "FF10195",
@@ -258,6 +246,19 @@ fn new_value<'a>(index: usize, input: &DataText<'a>) -> Result<NewValue<'a>, Cod
         validator,
         json: normalised(value.get().as_bytes()),
     })
+}
+
+/// The validator of this name; `json` if there is none.
+pub(crate) fn validator_named(name: &str) -> Result<Validator, CodedError> {
+    match name {
+        "" | "json" => Ok(Validator::Json),
+        "none" => Ok(Validator::None),
+        "definition" => Ok(Validator::Definition),
+        other => Err(CodedError::bad_request(
+            "FF00108",
+            format!("Unknown validator '{other}': expected 'json', 'none' or 'definition'"),
+        )),
+    }
 }
 
 /// The topics of a message, one at least.

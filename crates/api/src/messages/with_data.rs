@@ -2,7 +2,7 @@
 //!
 //! Its stored JSON is kept as it is, key by key, and only `data` is written anew.
 
-use photinus_contract::data::Validator;
+use photinus_contract::data::{DatatypeRef, Validator};
 use photinus_contract::{Data, DataRef};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -49,6 +49,8 @@ struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     validator: Option<Validator>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    datatype: Option<&'a DatatypeRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<&'a RawValue>,
 }
 
@@ -58,6 +60,7 @@ impl<'a> Entry<'a> {
         Self {
             reference,
             validator: found.map(|data| data.validator),
+            datatype: found.and_then(|data| data.datatype.as_ref()),
             value: found.map(|data| &*data.value),
         }
     }

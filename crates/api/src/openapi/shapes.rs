@@ -94,6 +94,28 @@ struct DataOrRef {
     value: Option<Box<RawValue>>,
 }
 
+/// Who gets a private message.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Group {
+    namespace: Namespace,
+    /// Tells groups with the same members apart.
+    name: String,
+    members: Vec<Member>,
+    local_namespace: Namespace,
+    /// Over namespace, name and members: what a message names it by.
+    hash: Hash,
+    /// When it was first used.
+    created: Timestamp,
+}
+
+/// One of them.
+#[derive(JsonSchema)]
+struct Member {
+    identity: String,
+    node: String,
+}
+
 /// A subscription, with where it is if that was asked for.
 #[derive(JsonSchema)]
 struct SubscriptionWithStatus {
@@ -215,7 +237,7 @@ pub(super) fn all(options: OptionSchemas<'_>) -> Value {
 
 fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
     generator.subschema_for::<Error>();
-    let named: [(&str, Schema); 8] = [
+    let named: [(&str, Schema); 9] = [
         (
             "Subscriptions",
             generator.subschema_for::<List<Subscription>>(),
@@ -232,6 +254,7 @@ fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
             generator.subschema_for::<Vec<NamespaceInfo>>(),
         ),
         ("BulkAnswer", generator.subschema_for::<BulkAnswer>()),
+        ("Groups", generator.subschema_for::<List<Group>>()),
         (
             "CloudEventsTaken",
             generator.subschema_for::<CloudEventsTaken>(),

@@ -5,6 +5,8 @@
 mod api;
 mod bulk;
 mod cloudevents;
+mod data;
+mod groups;
 mod history;
 mod http_rules;
 mod listeners;

@@ -93,6 +93,13 @@ pub async fn a_write_happens_though_its_future_is_dropped(rig: &mut dyn Rig) {
     settle().await;
     assert!(store.group(ns, hash(1)).await.unwrap().is_some());
 
+    drop(store.put_data(data(ns, 40, "1")));
+    settle().await;
+    assert!(store.value(ns, data_id(40)).await.unwrap().is_some());
+    drop(store.delete_data(ns, data_id(40)));
+    settle().await;
+    assert!(store.value(ns, data_id(40)).await.unwrap().is_none());
+
     drop(store.create_subscription(subscription(ns, 2, "second"), Start::Oldest));
     settle().await;
     assert_eq!(store.subscriptions().await.unwrap().len(), 2);
@@ -188,6 +195,14 @@ pub async fn a_closed_store_refuses_everything_as_closed(rig: &mut dyn Rig) {
     errors.extend([
         ("update_subscription", update),
         ("put_group", store.put_group(group).await.err()),
+        ("groups", store.groups(ns, None, 9).await.err()),
+        ("put_data", store.put_data(data(ns, 50, "1")).await.err()),
+        ("stored_data", store.stored_data(ns, None, 9).await.err()),
+        (
+            "delete_data",
+            store.delete_data(ns, data_id(50)).await.err(),
+        ),
+        ("stored value", store.value(ns, data_id(50)).await.err()),
         ("delete", store.delete_subscription(id).await.err()),
         ("claim", store.claim(id).await.err()),
         ("trial_write", store.trial_write().await.err()),

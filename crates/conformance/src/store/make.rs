@@ -14,8 +14,10 @@ use photinus_contract::store::{
     ReadLimit, Start, Store,
 };
 use photinus_contract::{
-    BoxFuture, EventType, Namespace, Secrets, Sequence, Subscription, SubscriptionId, Timestamp,
+    BoxFuture, Data, DataId, EventType, Namespace, Secrets, Sequence, Subscription, SubscriptionId,
+    Timestamp,
 };
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 /// No limit.
@@ -52,6 +54,23 @@ pub async fn with_namespace(store: &dyn Store, name: &str) -> Namespace {
 pub fn message(number: u64) -> MessageId {
     let first = 0x0190_0000_0000_7000_8000_0000_0000_0000;
     MessageId::from_v7(Uuid::from_u128(first | u128::from(number) << 12))
+}
+
+/// The id of the stored data with this number.
+pub fn data_id(number: u64) -> DataId {
+    DataId(message(number).0)
+}
+
+/// Data as an engine stores it, with this value.
+pub fn data(namespace: &Namespace, number: u64, json: &str) -> Data {
+    Data::new(
+        data_id(number),
+        Validator::Json,
+        namespace.clone(),
+        hash(1),
+        Timestamp::from_nanos(7),
+        RawValue::from_string(json.to_owned()).unwrap(),
+    )
 }
 
 /// The id of the subscription with this number.

@@ -61,3 +61,30 @@ pub async fn groups_stay_as_they_were_first_stored(rig: &mut dyn Rig) {
     lost.namespace = namespace("nowhere");
     assert!(store.put_group(lost).await.is_err());
 }
+
+/// Groups are listed in their namespace, those first used last first, and the last of a page leads to the next.
+pub async fn groups_are_listed_by_their_first_use(rig: &mut dyn Rig) {
+    let store = &*rig.open();
+    let ns = with_namespace(store, "ns").await;
+    let other = with_namespace(store, "other").await;
+    for (ns, seed, created) in [(&ns, 1, 5), (&ns, 4, 5), (&ns, 2, 6), (&other, 3, 7)] {
+        let definition = RawValue::from_string(format!(r#"{{"name":"g{seed}"}}"#)).unwrap();
+        let created = Timestamp::from_nanos(created);
+        let group = Group::new(ns.clone(), hash(seed), definition, created);
+        store.put_group(group).await.unwrap();
+    }
+    let listed = async |before: Option<(i64, usize)>, limit| {
+        let before = before.map(|(time, seed)| (Timestamp::from_nanos(time), hash(seed)));
+        let groups = store.groups(&ns, before, limit).await.unwrap();
+        let names = groups.iter().map(|group| group.definition.get().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let all = [r#"{"name":"g2"}"#, r#"{"name":"g4"}"#, r#"{"name":"g1"}"#];
+    assert_eq!(listed(None, 9).await, all);
+    assert_eq!(listed(None, 2).await, all[..2]);
+    assert_eq!(listed(Some((6, 2)), 9).await, all[1..]);
+    assert_eq!(listed(Some((5, 4)), 9).await, all[2..]);
+    assert!(listed(Some((5, 1)), 9).await.is_empty());
+    let nowhere = store.groups(&namespace("nowhere"), None, 9).await;
+    assert!(nowhere.unwrap().is_empty());
+}

@@ -60,6 +60,10 @@ async fn furnish(store: &dyn Store) -> Furnished {
     let definition = RawValue::from_string(r#"{"name":"g"}"#.to_owned()).unwrap();
     let group = Group::new(ns.clone(), hash(1), definition, Timestamp::from_nanos(5));
     store.put_group(group).await.unwrap();
+    for number in [40, 41] {
+        store.put_data(data(ns, number, "[1.0]")).await.unwrap();
+    }
+    assert_eq!(store.delete_data(ns, data_id(41)).await, Ok(true));
 
     let large = large_value(7);
     let mut full = record(ns, 20, &["a", "b"], &["1", &large, "[]"]);
@@ -121,6 +125,10 @@ impl Furnished {
         );
         let group = store.group(ns, hash(1)).await.unwrap().unwrap();
         assert_eq!(group.definition.get(), r#"{"name":"g"}"#);
+        let stored = store.stored_data(ns, None, 9).await.unwrap();
+        assert_eq!(stored.len(), 1);
+        let stored = store.value(ns, data_id(40)).await.unwrap().unwrap();
+        assert_eq!(stored.value.get(), "[1.0]");
         let page = store.read(ns, Sequence(0), ALL).await.unwrap();
         assert_eq!(page.records, self.records);
         assert_eq!(page.records.len(), 13);

@@ -96,6 +96,11 @@ fn cases() -> Vec<Case> {
         namespaces::namespaces_are_listed_by_name refuses ListsNamespacesBackwards;
         namespaces::a_namespace_is_created_once refuses TakesANamespaceTwice;
         namespaces::groups_stay_as_they_were_first_stored refuses ReplacesGroups;
+        namespaces::groups_are_listed_by_their_first_use refuses ListsGroupsFromTheFirst;
+        stored::data_comes_back_as_it_was refuses LosesDatatypes ReadsDataOfOtherNamespaces;
+        stored::data_is_listed_newest_first_in_pages refuses ListsDataFromTheOldest;
+        stored::an_id_of_data_is_taken_once refuses ReplacesData;
+        stored::deleted_data_is_gone refuses OnlyHidesDeletedData;
         subscriptions::a_subscription_starts_where_it_was_asked_to refuses
             StartsANewestAtTheOldest LosesSecrets;
         subscriptions::names_are_unique_in_their_namespace refuses SharesNamesAmongNamespaces;

@@ -8,6 +8,7 @@ mod gaps;
 mod keys;
 mod log;
 mod positions;
+mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -66,6 +67,12 @@ pub(crate) enum Fault {
     ListsNamespacesBackwards,
     TakesANamespaceTwice,
     ReplacesGroups,
+    ListsGroupsFromTheFirst,
+    LosesDatatypes,
+    ReadsDataOfOtherNamespaces,
+    ListsDataFromTheOldest,
+    ReplacesData,
+    OnlyHidesDeletedData,
     StartsANewestAtTheOldest,
     LosesSecrets,
     SharesNamesAmongNamespaces,
@@ -137,6 +144,7 @@ struct State {
     freed_replies: BTreeSet<ReplyPlace>,
     shown: BTreeMap<MessageId, u32>,
     groups: Vec<photinus_contract::store::Group>,
+    data: Vec<photinus_contract::Data>,
     parked: BTreeMap<SubscriptionId, Vec<ParkedEntry>>,
     /// An epoch that is taken for the current one.
     forgiven: BTreeMap<SubscriptionId, u64>,

@@ -64,7 +64,7 @@ pub trait Log: Send + Sync {
         part: Uuid,
     ) -> BoxFuture<'static, Result<Option<Arc<Record>>, StoreError>>;
 
-    /// A value, by its id; also one that is kept apart.
+    /// A value, by its id; also one that is kept apart, and [stored data](super::StoredData).
     fn value(
         &self,
         namespace: &Namespace,

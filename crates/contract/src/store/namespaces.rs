@@ -30,6 +30,15 @@ pub trait Namespaces: Send + Sync {
         namespace: &Namespace,
         hash: Hash,
     ) -> BoxFuture<'static, Result<Option<Group>, StoreError>>;
+
+    /// Groups that stand before `before` in this order, at most `limit` of them: those first used last come first, of
+    /// the same time those with the higher hash.
+    fn groups(
+        &self,
+        namespace: &Namespace,
+        before: Option<(Timestamp, Hash)>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Group>, StoreError>>;
 }
 
 /// A namespace as it is shown.

@@ -10,7 +10,7 @@ use photinus_contract::data::Hash;
 use sha2::{Digest, Sha256};
 
 /// The hash of some bytes.
-pub(super) fn sha256(bytes: &[u8]) -> Hash {
+pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     Hash(Sha256::digest(bytes).into())
 }
 
@@ -65,7 +65,7 @@ pub(super) fn escaped(json: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Valid JSON without white space and with Go's escapes. What is so already is not copied.
-pub(super) fn normalised(json: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn normalised(json: &[u8]) -> Cow<'_, [u8]> {
     let mut out = Vec::new();
     let mut in_string = false;
     // What is before this is in `out`.

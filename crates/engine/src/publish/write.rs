@@ -203,6 +203,43 @@ mod tests {
     }
 
     #[test]
+    fn data_and_header_hash_as_in_firefly() {
+        let id = |text: &str| Uuid::parse_str(text).unwrap();
+        let hash = "5aa762ae383fbb727af3c7a36d4940a5b8c40a989452d2304fc958ff3f354e7a";
+        let mut references = References::new(1);
+        references.add(&DataRef {
+            id: photinus_contract::DataId(id("11111111-2222-4333-8444-555555555555")),
+            hash: hash.parse().unwrap(),
+        });
+        references.end();
+        assert_eq!(
+            references.hash().to_string(),
+            "5b06cc1adb1b835c947e4c0081b4891d7d110747ef10ca7cb5c50dd15c5eab9e"
+        );
+        let said = Said {
+            id: MessageId(id("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee")),
+            cid: None,
+            kind: MessageKind::Broadcast,
+            txtype: "batch_pin",
+            author: "did:firefly:org/org_0",
+            key: "0xabc",
+            created: "2026-01-02T03:04:05.6Z",
+            namespace: "default",
+            group: "",
+            topics: &["t1"],
+            tag: "tag1",
+            idempotency_key: None,
+            cloud_event: None,
+        };
+        let mut header = Vec::new();
+        said.write_header(&references, &mut header);
+        assert_eq!(
+            sha256(&escaped(&header)).to_string(),
+            "f2985209f4d98bc1a1f0ca7bad91094eaffb1aa4161ebb6846a4ab7868fe2a39"
+        );
+    }
+
+    #[test]
     fn references_are_written_as_serde_writes_them() {
         let id = MessageId::from_v7(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000));
         for count in 0..3 {

@@ -7,10 +7,10 @@ use photinus_contract::record::NewRecord;
 use photinus_contract::store::{
     AppendError, Appended, CreateNamespaceError, CreateSubscriptionError, Group, Log,
     NamespaceInfo, Namespaces, OffsetError, OffsetRecord, OffsetWrite, Offsets, Page, Parked,
-    ParkedEntry, Pause, ReadLimit, Start, Store, StoreError, Subscriptions,
+    ParkedEntry, Pause, ReadLimit, Start, Store, StoreError, StoredData, Subscriptions,
 };
 use photinus_contract::{
-    BoxFuture, Data, DataId, Namespace, Record, Sequence, Subscription, SubscriptionId,
+    BoxFuture, Data, DataId, Namespace, Record, Sequence, Subscription, SubscriptionId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -129,6 +129,48 @@ impl Namespaces for Link {
         hash: Hash,
     ) -> BoxFuture<'static, Result<Option<Group>, StoreError>> {
         self.read(|store| store.group(namespace, hash), |_, _, _| ())
+    }
+
+    fn groups(
+        &self,
+        namespace: &Namespace,
+        before: Option<(Timestamp, Hash)>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Group>, StoreError>> {
+        self.read(|store| store.groups(namespace, before, limit), |_, _, _| ())
+    }
+}
+
+impl StoredData for Link {
+    fn put_data(&self, data: Data) -> BoxFuture<'static, Result<(), StoreError>> {
+        self.write(move |store, _, _, fate| {
+            refused(&fate)?;
+            ready(store.put_data(data))
+        })
+    }
+
+    fn stored_data(
+        &self,
+        namespace: &Namespace,
+        before: Option<DataId>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Data>, StoreError>> {
+        self.read(
+            |store| store.stored_data(namespace, before, limit),
+            |_, _, _| (),
+        )
+    }
+
+    fn delete_data(
+        &self,
+        namespace: &Namespace,
+        id: DataId,
+    ) -> BoxFuture<'static, Result<bool, StoreError>> {
+        let namespace = namespace.clone();
+        self.write(move |store, _, _, fate| {
+            refused(&fate)?;
+            ready(store.delete_data(&namespace, id))
+        })
     }
 }
 

@@ -18,6 +18,7 @@ mod log;
 mod namespaces;
 mod offsets;
 mod parked;
+mod stored;
 mod subscriptions;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -16,11 +16,12 @@ use uuid::Uuid;
 
 use crate::{Durable, MemoryStore};
 
-/// A namespace: its log and its groups.
+/// A namespace: its log, its groups, and the data that was stored in it.
 #[derive(Clone)]
 pub(crate) struct LogState {
     pub(crate) info: NamespaceInfo,
     pub(crate) groups: BTreeMap<Hash, Group>,
+    pub(crate) stored: BTreeMap<DataId, Data>,
     /// By the sequence of the last event.
     records: BTreeMap<i64, Arc<Record>>,
     messages: BTreeMap<MessageId, i64>,
@@ -32,6 +33,7 @@ impl LogState {
         Self {
             info,
             groups: BTreeMap::new(),
+            stored: BTreeMap::new(),
             records: BTreeMap::new(),
             messages: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -140,9 +142,14 @@ impl Log for MemoryStore {
         id: DataId,
     ) -> BoxFuture<'static, Result<Option<Data>, StoreError>> {
         self.read(|durable| {
-            let log = durable.namespaces.get(namespace);
-            match log.and_then(|log| log.record(id.0)).zip(id.index()) {
-                Some((record, part)) => value(record, id, part),
+            let Some(log) = durable.namespaces.get(namespace) else {
+                return Ok(None);
+            };
+            let Some(part) = id.index() else {
+                return Ok(log.stored.get(&id).cloned());
+            };
+            match log.record(id.0) {
+                Some(record) => value(record, id, part),
                 None => Ok(None),
             }
         })

@@ -4,7 +4,7 @@ use photinus_contract::data::Hash;
 use photinus_contract::store::{
     CreateNamespaceError, Group, NamespaceInfo, Namespaces, StoreError, StoreErrorKind,
 };
-use photinus_contract::{BoxFuture, Namespace};
+use photinus_contract::{BoxFuture, Namespace, Timestamp};
 
 use crate::log::LogState;
 use crate::{Durable, MemoryStore};
@@ -61,6 +61,24 @@ impl Namespaces for MemoryStore {
         self.read(|durable| {
             let log = durable.namespaces.get(namespace);
             Ok(log.and_then(|log| log.groups.get(&hash)).cloned())
+        })
+    }
+
+    fn groups(
+        &self,
+        namespace: &Namespace,
+        before: Option<(Timestamp, Hash)>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Group>, StoreError>> {
+        self.read(|durable| {
+            let Some(log) = durable.namespaces.get(namespace) else {
+                return Ok(Vec::new());
+            };
+            let place = |group: &Group| (group.created, group.hash);
+            let mut groups: Vec<_> = log.groups.values().collect();
+            groups.retain(|group| before.is_none_or(|before| place(group) < before));
+            groups.sort_by_key(|group| std::cmp::Reverse(place(group)));
+            Ok(groups.into_iter().take(limit).cloned().collect())
         })
     }
 }

@@ -27,6 +27,7 @@ mod readers;
 mod row;
 mod schema;
 mod step;
+mod stored;
 mod subscriptions;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

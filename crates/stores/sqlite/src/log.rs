@@ -16,6 +16,7 @@ use crate::append::append_all;
 use crate::error::Error;
 use crate::queue::Size;
 use crate::row::{self, COLUMNS, SEQUENCE_MAX, position};
+use crate::stored;
 
 impl Log for SqliteStore {
     fn append(
@@ -204,7 +205,7 @@ fn value(
     id: DataId,
 ) -> Result<Option<Data>, Error> {
     let Some(part) = id.index() else {
-        return Ok(None);
+        return stored::one(connection, number, id);
     };
     let Some((pos, record)) = record(connection, number, namespace, id.0)? else {
         return Ok(None);

@@ -104,16 +104,55 @@ impl Namespaces for SqliteStore {
                     Ok((row.get(0)?, row.get(1)?))
                 })
                 .optional()?;
-            let Some((definition, created)) = found else {
-                return Ok(None);
-            };
-            let definition = RawValue::from_string(definition).map_err(|error| {
-                Error::damaged(format!("group {hash} of namespace {namespace}: {error}"))
-            })?;
-            let created = Timestamp::from_nanos(created);
-            Ok(Some(Group::new(namespace, hash, definition, created)))
+            let found =
+                found.map(|(definition, created)| group(&namespace, hash, definition, created));
+            found.transpose()
         })
     }
+
+    fn groups(
+        &self,
+        namespace: &Namespace,
+        before: Option<(Timestamp, Hash)>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Group>, StoreError>> {
+        let Some(number) = self.namespace(namespace) else {
+            return self.readers.read(|_| Ok(Vec::new()));
+        };
+        let namespace = namespace.clone();
+        self.readers.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT hash, definition, created FROM groups \
+                 WHERE namespace = ?1 AND (created, hash) < (?2, ?3) \
+                 ORDER BY created DESC, hash DESC LIMIT ?4",
+            )?;
+            // No group is of the last nanosecond that there is.
+            let (time, hash) =
+                before.unwrap_or((Timestamp::from_nanos(i64::MAX), Hash([0xFF; 32])));
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut rows = statement.query(params![number, time.as_nanos(), hash.0, limit])?;
+            let mut groups = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (hash, created) = (Hash(row.get(0)?), row.get(2)?);
+                groups.push(group(&namespace, hash, row.get(1)?, created)?);
+            }
+            Ok(groups)
+        })
+    }
+}
+
+/// A group, of the columns of its row.
+fn group(
+    namespace: &Namespace,
+    hash: Hash,
+    definition: String,
+    created: i64,
+) -> Result<Group, Error> {
+    let definition = RawValue::from_string(definition).map_err(|error| {
+        Error::damaged(format!("group {hash} of namespace {namespace}: {error}"))
+    })?;
+    let created = Timestamp::from_nanos(created);
+    Ok(Group::new(namespace.clone(), hash, definition, created))
 }
 
 /// The numbers of all namespaces.

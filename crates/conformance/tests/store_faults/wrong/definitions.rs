@@ -5,7 +5,9 @@ use photinus_contract::store::{
     CreateNamespaceError, CreateSubscriptionError, Group, NamespaceInfo, Namespaces, OffsetWrite,
     Offsets, Parked, Pause, Start, StoreError, Subscriptions,
 };
-use photinus_contract::{BoxFuture, Namespace, Secrets, Sequence, Subscription, SubscriptionId};
+use photinus_contract::{
+    BoxFuture, Namespace, Secrets, Sequence, Subscription, SubscriptionId, Timestamp,
+};
 
 use super::{Fault, Wrong, now, then};
 
@@ -58,6 +60,23 @@ impl Namespaces for Wrong {
             Some(newest) => Box::pin(async { Ok(Some(newest)) }),
             None => self.inner.group(namespace, hash),
         }
+    }
+
+    fn groups(
+        &self,
+        namespace: &Namespace,
+        before: Option<(Timestamp, Hash)>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Group>, StoreError>> {
+        let backwards = self.is(Fault::ListsGroupsFromTheFirst);
+        then(self.inner.groups(namespace, before, limit), move |listed| {
+            listed.map(|mut listed| {
+                if backwards {
+                    listed.reverse();
+                }
+                listed
+            })
+        })
     }
 }
 

@@ -155,6 +155,7 @@ impl Log for Wrong {
         id: DataId,
     ) -> BoxFuture<'static, Result<Option<Data>, StoreError>> {
         let found = now(self.inner.value(namespace, id));
+        let found = found.map(|found| found.or_else(|| self.shown_wrongly(namespace, id)));
         let torn =
             self.is_after(Before::Crash, Fault::TearsARecordInACrash) && id.index() == Some(1);
         let lost = self.is(Fault::LosesLargeValues);
