@@ -61,6 +61,16 @@ pub struct ApiConfig {
     /// How long an upload goes on whose client sends nothing and reads nothing, such as `2m`.
     #[schemars(with = "String", extend("format" = "go-duration"))]
     pub bulk_idle_max: DurationText,
+    /// Largest file of an upload (`POST data` as a form), in bytes. How long it may take is `request_timeout`, or what
+    /// its client asks for.
+    #[schemars(range(min = 1))]
+    pub blob_bytes_max: u64,
+    /// Most files that are uploaded at once. One more is refused.
+    #[schemars(range(min = 1))]
+    pub blob_uploads_max: usize,
+    /// Most files that are downloaded at once. More wait.
+    #[schemars(range(min = 1))]
+    pub blob_downloads_max: usize,
     /// Most publishing sockets at once (`publish`). One more is refused.
     #[schemars(range(min = 1))]
     pub publish_sockets_max: usize,
@@ -94,6 +104,9 @@ impl Default for ApiConfig {
             bulk_uploads_max: 16,
             bulk_pending_max: 1_000_000,
             bulk_idle_max: constant("2m"),
+            blob_bytes_max: 1 << 30,
+            blob_uploads_max: 16,
+            blob_downloads_max: 64,
             publish_sockets_max: 1_000,
             publish_unanswered_max: 1_000,
             publish_stall_max: constant("30s"),
@@ -113,12 +126,17 @@ impl ApiConfig {
             ("replies_awaited_max", self.replies_awaited_max),
             ("bulk_uploads_max", self.bulk_uploads_max),
             ("bulk_pending_max", self.bulk_pending_max),
+            ("blob_uploads_max", self.blob_uploads_max),
+            ("blob_downloads_max", self.blob_downloads_max),
             ("publish_sockets_max", self.publish_sockets_max),
             ("publish_unanswered_max", self.publish_unanswered_max),
         ] {
             if value == 0 {
                 return Err(format!("{key}: must be at least 1"));
             }
+        }
+        if self.blob_bytes_max == 0 {
+            return Err("blob_bytes_max: must be at least 1".to_owned());
         }
         for (key, value) in [
             ("bulk_idle_max", &self.bulk_idle_max),

@@ -1,6 +1,6 @@
 //! How are values stored, read and removed?
 
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use photinus_contract::{CodedError, Data, DataId};
@@ -8,6 +8,7 @@ use photinus_engine::DataText;
 use uuid::Uuid;
 
 use crate::App;
+use crate::blobs;
 use crate::body::JsonText;
 use crate::errors::{ApiError, nothing_found};
 use crate::paging::Page;
@@ -31,21 +32,32 @@ pub(crate) async fn list(
     Ok(json(StatusCode::OK, &data))
 }
 
-/// Stores a value by itself, for messages to refer to.
+/// Stores a value by itself, or a file, for messages to refer to.
+///
+/// The answer comes when it is on the disk.
 #[utoipa::path(
     post,
     path = "/data",
     tag = "data",
-    request_body = ref("#/components/schemas/DataInput"),
+    request_body(content(
+        (ref("#/components/schemas/DataInput") = "application/json"),
+        (ref("#/components/schemas/FileInput") = "multipart/form-data"),
+    )),
     responses((status = 201, body = ref("#/components/schemas/Data"))),
 )]
 pub(crate) async fn create(
     State(app): State<App>,
     ns: InNamespace,
-    text: JsonText,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    let input: DataText<'_> = text.object()?;
-    let stored = app.handle.store_data(ns.name(), &input).await?;
+    let stored = match blobs::is_form(request.headers()) {
+        true => blobs::upload(&app, &ns, request).await?,
+        false => {
+            let text = JsonText::from_request(request, &app).await?;
+            let input: DataText<'_> = text.object()?;
+            app.handle.store_data(ns.name(), &input).await?
+        }
+    };
     Ok(json(StatusCode::CREATED, &stored))
 }
 

@@ -29,6 +29,7 @@ mod departure;
 mod errors;
 mod fields;
 mod lasting;
+mod multipart;
 mod paging;
 mod params;
 mod percent;
@@ -37,6 +38,7 @@ mod reads;
 mod replies;
 mod waiter;
 
+mod blobs;
 mod bulk;
 mod cloudevents;
 mod data;
@@ -93,6 +95,9 @@ pub(crate) struct Needed {
     waiter: Waiter,
     /// A permit for each upload that may go on at once.
     uploads: Arc<Semaphore>,
+    /// A permit for each file that may come in at once, and for each that may go out.
+    blob_uploads: Arc<Semaphore>,
+    blob_downloads: Arc<Semaphore>,
     /// A permit for each publishing socket that may be open at once.
     sockets: Arc<Semaphore>,
     /// What is counted of requests.
@@ -124,6 +129,8 @@ pub fn router(
     let reads = config.reads_max.min(Semaphore::MAX_PERMITS);
     let waiter = Waiter::new(listeners, config.replies_awaited_max);
     let uploads = config.bulk_uploads_max.min(Semaphore::MAX_PERMITS);
+    let blob_uploads = config.blob_uploads_max.min(Semaphore::MAX_PERMITS);
+    let blob_downloads = config.blob_downloads_max.min(Semaphore::MAX_PERMITS);
     let sockets = config.publish_sockets_max.min(Semaphore::MAX_PERMITS);
     metrics.ask(&waiter);
     let app = App(Arc::new(Needed {
@@ -133,6 +140,8 @@ pub fn router(
         mounts: Arc::new(mounts),
         reads: Arc::new(Semaphore::new(reads)),
         uploads: Arc::new(Semaphore::new(uploads)),
+        blob_uploads: Arc::new(Semaphore::new(blob_uploads)),
+        blob_downloads: Arc::new(Semaphore::new(blob_downloads)),
         sockets: Arc::new(Semaphore::new(sockets)),
         metrics: metrics.clone(),
     }));

@@ -44,7 +44,8 @@ pub fn document(options: OptionSchemas<'_>) -> Result<Value, CodedError> {
         let is_whole = path.starts_with("/api/");
         let path = match is_whole {
             true => path.to_owned(),
-            false => format!("{NAMESPACE}{path}"),
+            // What takes several segments is a parameter like any other.
+            false => format!("{NAMESPACE}{}", path.replace("{*", "{")),
         };
         let mut item = serde_json::to_value(item).map_err(CodedError::undecodable)?;
         operations::complete(&path, &mut item);

@@ -59,6 +59,17 @@ impl FromRequestParts<App> for PathId {
     }
 }
 
+/// All that follows in the path, with its slashes; empty if there is nothing.
+pub(crate) struct PathRest(pub(crate) String);
+
+impl FromRequestParts<App> for PathRest {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        Ok(Self(param(parts, app, "rest").await.unwrap_or_default()))
+    }
+}
+
 /// The hash in the path. `FF00107` or `FF00106` if it is none.
 pub(crate) struct PathHash(pub(crate) Hash);
 

@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 use crate::errors::not_found;
 use crate::openapi::{self, Described};
 use crate::{
-    App, bulk, cloudevents, data, deadline, events, groups, history, messages, namespaces, pause,
-    reads, seek, socket, status, subscriptions, ui,
+    App, blobs, bulk, cloudevents, data, deadline, events, groups, history, messages, namespaces,
+    pause, reads, seek, socket, status, subscriptions, ui,
 };
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
@@ -74,6 +74,9 @@ fn namespaced() -> Vec<Described> {
         routes!(pause::resume),
         routes!(groups::list),
         routes!(groups::one),
+        routes!(blobs::download),
+        routes!(blobs::paths),
+        routes!(blobs::paths_below),
         routes!(data::create),
         routes!(data::delete),
         routes!(data::publish_value),

@@ -36,6 +36,7 @@
 )]
 
 pub mod answers;
+pub mod blobs;
 pub mod calls;
 pub mod histories;
 pub mod make;
@@ -145,6 +146,13 @@ macro_rules! store_suite {
                 data_is_listed_newest_first_in_pages
                 an_id_of_data_is_taken_once
                 deleted_data_is_gone
+            }
+            blobs {
+                a_blob_is_read_as_it_was_written
+                a_blob_comes_and_goes_with_its_data
+                data_is_found_by_what_is_known_of_its_blob
+                a_shared_blob_outlives_the_other
+                a_blob_is_whole_or_gone_after_a_crash
             }
             subscriptions {
                 a_subscription_starts_where_it_was_asked_to

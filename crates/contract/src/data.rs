@@ -136,6 +136,20 @@ pub struct DatatypeRef {
     pub version: String,
 }
 
+/// A file that belongs to stored data: what is known of it besides its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Blob {
+    /// The hash of its bytes.
+    pub hash: Hash,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Its name, which may hold a path; can be empty.
+    pub name: String,
+    /// The folder part of a name that is not empty, with a `/` at its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
 /// A value with all that is known of it. Written as FireFly writes it; `value` is always there.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
@@ -153,8 +167,11 @@ pub struct Data {
     /// Its datatype; only stored data has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datatype: Option<DatatypeRef>,
-    /// The JSON text, as it was sent, without white space.
+    /// The JSON text, as it was sent, without white space; `null` only where there is a blob.
     pub value: Box<RawValue>,
+    /// Its file; only stored data has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob: Option<Blob>,
 }
 
 impl Data {
@@ -175,6 +192,7 @@ impl Data {
             created,
             datatype: None,
             value,
+            blob: None,
         }
     }
 }

@@ -15,6 +15,7 @@
 //! * [`Handle`] is what the API calls.
 //! * [`Changes`] is what it hears of changes.
 
+mod blobs;
 mod callbacks;
 mod changes;
 mod clock;
@@ -42,6 +43,7 @@ mod tail;
 mod transports;
 mod values;
 
+pub use blobs::BlobUpload;
 pub use changes::Changes;
 pub use clock::{Clock, SystemClock};
 pub use committer::Chain;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use photinus_contract::data::{Hash, Validator};
+use photinus_contract::data::{DatatypeRef, Hash, Validator};
 use photinus_contract::store::Group;
 use photinus_contract::{
     ChangeEvent, ChangeKind, CodedError, Data, DataId, MessageId, Namespace, Timestamp,
 };
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::blobs::described;
 use crate::core::Core;
 use crate::handle::{Handle, ListBudget};
 use crate::publish::{DataText, normalised, sha256, unavailable, validator_named};
@@ -16,45 +18,141 @@ use crate::publish::{DataText, normalised, sha256, unavailable, validator_named}
 /// How many rows a list reads at once.
 const ROWS: usize = 64;
 
+/// What is said of data that is to be stored, found right.
+pub(crate) struct Checked {
+    namespace: Namespace,
+    validator: Validator,
+    datatype: Option<DatatypeRef>,
+    /// Normalised; `null` if there is none.
+    value: Box<RawValue>,
+}
+
+impl Checked {
+    pub(crate) async fn new(
+        core: &Core,
+        namespace: &str,
+        input: &DataText<'_>,
+    ) -> Result<Self, CodedError> {
+        let namespace = core.namespaces.get(namespace)?.info.name.clone();
+        let validator = validator_named(&input.validator)?;
+        let value = match input.value {
+            Some(value) => {
+                let json = normalised(value.get().as_bytes()).into_owned();
+                let json = String::from_utf8(json).map_err(CodedError::undecodable)?;
+                RawValue::from_string(json).map_err(CodedError::undecodable)?
+            }
+            None => RawValue::NULL.to_owned(),
+        };
+        if validator != Validator::None && input.datatype.is_some() {
+            return Err(CodedError::bad_request("FF10195", "Datatype not found"));
+        }
+        Ok(Self {
+            namespace,
+            validator,
+            datatype: None,
+            value,
+        })
+    }
+
+    /// The id of data that is stored now.
+    pub(crate) fn new_id(&self, core: &Core) -> DataId {
+        // The id of a message is one without a part number.
+        DataId(MessageId::from_v7(core.clock.new_id()).0)
+    }
+
+    fn is_null(&self) -> bool {
+        self.value.get() == "null"
+    }
+
+    /// The data, with a hash.
+    fn with_hash(self, core: &Core, id: DataId, hash: Hash) -> Data {
+        let now = core.clock.now();
+        let mut data = Data::new(id, self.validator, self.namespace, hash, now, self.value);
+        data.datatype = self.datatype;
+        data
+    }
+
+    /// The data, with a blob of this hash and size.
+    pub(crate) fn with_blob(self, core: &Core, id: DataId, hash: Hash, size: u64) -> Data {
+        let whole = match self.is_null() {
+            true => hash,
+            // Of both, as text, one after the other.
+            false => {
+                let value = sha256(self.value.get().as_bytes());
+                sha256(format!("{value}{hash}").as_bytes())
+            }
+        };
+        let blob = described(&self.value, hash, size);
+        let mut data = self.with_hash(core, id, whole);
+        data.blob = Some(blob);
+        data
+    }
+}
+
+impl Core {
+    /// Tells that data was stored by itself.
+    pub(crate) fn data_stored(&self, data: &Data) {
+        self.changes.changed(|| {
+            let namespace = data.namespace.clone();
+            ChangeEvent::new("data", ChangeKind::Created, namespace).with_id(data.id.0)
+        });
+    }
+}
+
 impl Handle {
-    /// Stores a value that messages can refer to. `FF00109` if there is none; the other checks are those of a value
-    /// that a message brings.
+    /// Stores a value that messages can refer to, or a blob that is stored already, or both. `FF00109` if there is
+    /// neither, `FF10239` if there is no such blob; the other checks are those of a value that a message brings.
     pub async fn store_data(
         &self,
         namespace: &str,
         input: &DataText<'_>,
     ) -> Result<Data, CodedError> {
         let core = self.core();
-        let namespace = core.namespaces.get(namespace)?.info.name.clone();
-        let validator = validator_named(&input.validator)?;
-        let Some(value) = input.value else {
-            return Err(match input.blob {
-                Some(_) => CodedError::not_found("FF10239", "Blob not found"),
-                None => CodedError::bad_request("FF00109", "Data must have a value or a blob"),
-            });
-        };
-        if validator == Validator::Json && input.datatype.is_some() {
-            return Err(CodedError::bad_request("FF10195", "Datatype not found"));
+        let checked = Checked::new(core, namespace, input).await?;
+        let id = checked.new_id(core);
+        if let Some(hash) = blob_named(input)? {
+            return self.store_shared(checked, id, hash).await;
         }
-        let json = normalised(value.get().as_bytes());
-        let hash = sha256(&json);
-        let json = String::from_utf8(json.into_owned()).map_err(CodedError::undecodable)?;
-        let json = RawValue::from_string(json).map_err(CodedError::undecodable)?;
-        // The id of a message is one without a part number.
-        let id = DataId(MessageId::from_v7(core.clock.new_id()).0);
-        let data = Data::new(id, validator, namespace, hash, core.clock.now(), json);
+        if checked.is_null() {
+            let text = "Data must have a value or a blob";
+            return Err(CodedError::bad_request("FF00109", text));
+        }
+        let hash = sha256(checked.value.get().as_bytes());
+        let data = checked.with_hash(core, id, hash);
         let change = |core: Arc<Core>| async move {
-            core.store
-                .put_data(data.clone())
-                .await
-                .map_err(unavailable)?;
-            core.changes.changed(|| {
-                let namespace = data.namespace.clone();
-                ChangeEvent::new("data", ChangeKind::Created, namespace).with_id(id.0)
-            });
+            let stored = core.store.put_data(data.clone()).await;
+            stored.map_err(unavailable)?;
+            core.data_stored(&data);
             Ok(data)
         };
         core.to_the_end(change).await
+    }
+
+    /// Stores data with a blob that other data has.
+    async fn store_shared(
+        &self,
+        checked: Checked,
+        id: DataId,
+        hash: Hash,
+    ) -> Result<Data, CodedError> {
+        let change = |core: Arc<Core>| async move {
+            let unknown = || CodedError::not_found("FF10239", format!("Blob '{hash}' not found"));
+            let found = core.store.data_of_blob(&checked.namespace, hash).await;
+            let Some((from, blob)) = found
+                .map_err(unavailable)?
+                .and_then(|data| Some((data.id, data.blob?)))
+            else {
+                return Err(unknown());
+            };
+            let data = checked.with_blob(&core, id, hash, blob.size);
+            let shared = core.store.share_blob(from, data.clone()).await;
+            if !shared.map_err(unavailable)? {
+                return Err(unknown());
+            }
+            core.data_stored(&data);
+            Ok(data)
+        };
+        self.core().to_the_end(change).await
     }
 
     /// Removes stored data. `FF10143` if there is none of that id, `PH00435` if it is a value in the log.
@@ -147,4 +245,17 @@ impl Handle {
             .await
             .map_err(unavailable)
     }
+}
+
+/// The hash of the blob that data is to have.
+fn blob_named(input: &DataText<'_>) -> Result<Option<Hash>, CodedError> {
+    #[derive(Deserialize)]
+    struct Named {
+        hash: Option<Hash>,
+    }
+    let Some(blob) = input.blob else {
+        return Ok(None);
+    };
+    let named: Named = serde_json::from_str(blob.get()).map_err(CodedError::undecodable)?;
+    Ok(named.hash)
 }

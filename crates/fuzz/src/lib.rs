@@ -24,6 +24,7 @@ mod frames;
 mod queries;
 mod sockets;
 
+mod forms;
 mod paths;
 mod requests;
 mod rest;
@@ -41,6 +42,7 @@ pub use crate::bodies::bodies;
 pub use crate::configuration::configuration;
 pub use crate::databases::databases;
 pub use crate::filters::filters;
+pub use crate::forms::forms;
 pub use crate::frames::frames;
 pub use crate::paths::paths;
 pub use crate::queries::queries;
@@ -65,11 +67,12 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     target("bodies", bodies),
     target("configuration", configuration),
     target("databases", databases),
     target("filters", filters),
+    target("forms", forms),
     target("frames", frames),
     target("paths", paths),
     target("queries", queries),

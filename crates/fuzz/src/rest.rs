@@ -70,6 +70,7 @@ impl Rest {
             engine.start_transport(&system, json!({})).await.unwrap();
             let api: ApiConfig = serde_json::from_value(json!({
                 "body_bytes_max": BODY_BYTES_MAX,
+                "blob_bytes_max": BODY_BYTES_MAX / 2,
                 "origins": ["https://a.example"],
                 // Nobody answers a message here.
                 "request_timeout": "900ms",
@@ -189,6 +190,8 @@ impl Answer {
                     );
                 }
             }
+            // A file, as it was sent.
+            200 if self.headers[CONTENT_TYPE] == "application/octet-stream" => {}
             200..=202 => {
                 self.check_json(request, &text);
             }

@@ -5,8 +5,9 @@
 use serde_json::{Map, Value, json};
 
 /// What makes something, what takes its id, and where that stands in the answer.
-const MADE: [(&[&str], &str, &str); 2] = [
+const MADE: [(&[&str], &str, &str); 3] = [
     (&["/subscriptions"], "/subscriptions/{id}", "/id"),
+    (&["/data"], "/data/{id}", "/id"),
     (
         &[
             "/messages/broadcast",

@@ -21,6 +21,7 @@ pub(super) fn parameters() -> Value {
     let number = || json!({"type": "integer", "minimum": 0});
     json!({
         "ns": parameter("ns", "path", json!({"type": "string", "default": "default"}), "The namespace."),
+        "rest": parameter("rest", "path", json!({"type": "string"}), "The folder."),
         "hash": parameter("hash", "path", json!({"type": "string"}), "Its hash: 64 hex digits."),
         "id": parameter("id", "path", json!({"type": "string", "format": "uuid"}), "Its id."),
         "limit": parameter("limit", "query", number(), "Most items; 25 if it is not said; 0 is the most that there can be, 1,000."),

@@ -219,6 +219,8 @@ pub(super) fn all(options: OptionSchemas<'_>) -> Value {
     let questions = questions_of(settings.for_deserialize().into_generator());
     let mut shapes: Map<String, Value> = answers;
     shapes.extend(questions);
+    shapes.insert("File".into(), json!({"type": "string", "format": "binary"}));
+    shapes.insert("FileInput".into(), file_input());
     shapes.insert("Value".into(), json!({"description": "Any JSON."}));
     let mut of_transports = Vec::new();
     for (name, schema) in options {
@@ -237,7 +239,7 @@ pub(super) fn all(options: OptionSchemas<'_>) -> Value {
 
 fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
     generator.subschema_for::<Error>();
-    let named: [(&str, Schema); 9] = [
+    let named: [(&str, Schema); 10] = [
         (
             "Subscriptions",
             generator.subschema_for::<List<Subscription>>(),
@@ -254,6 +256,7 @@ fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
             generator.subschema_for::<Vec<NamespaceInfo>>(),
         ),
         ("BulkAnswer", generator.subschema_for::<BulkAnswer>()),
+        ("Paths", generator.subschema_for::<Vec<String>>()),
         ("Groups", generator.subschema_for::<List<Group>>()),
         (
             "CloudEventsTaken",
@@ -280,6 +283,23 @@ fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
 enum CloudEventsTaken {
     One(Box<Message>),
     Batch(Vec<Published>),
+}
+
+/// A form with a file, which comes last.
+fn file_input() -> Value {
+    let text = |about: &str| json!({"type": "string", "description": about});
+    json!({
+        "type": "object",
+        "required": ["file"],
+        "properties": {
+            "autometa": text("`true` adds the name and the type of the file to the metadata."),
+            "metadata": text("Becomes the value: JSON, or a text."),
+            "validator": text("How the value is checked: `json`, `none` or `definition`."),
+            "datatype.name": text("The datatype that the value must conform to."),
+            "datatype.version": text("Its version."),
+            "file": {"type": "string", "format": "binary", "description": "After all other fields."},
+        },
+    })
 }
 
 fn questions_of(mut generator: SchemaGenerator) -> Map<String, Value> {

@@ -63,6 +63,11 @@ impl Api {
         }
     }
 
+    /// What answers, for a test that looks at an answer that is no text.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Any request, from another machine.
     pub(crate) async fn send(&self, mut request: Request<Body>) -> Reply {
         let peer: SocketAddr = "192.0.2.7:4711".parse().unwrap();

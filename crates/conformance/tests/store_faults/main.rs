@@ -101,6 +101,11 @@ fn cases() -> Vec<Case> {
         stored::data_is_listed_newest_first_in_pages refuses ListsDataFromTheOldest;
         stored::an_id_of_data_is_taken_once refuses ReplacesData;
         stored::deleted_data_is_gone refuses OnlyHidesDeletedData;
+        blobs::a_blob_is_read_as_it_was_written refuses ReadsBlobsFromTheirBeginning;
+        blobs::a_blob_comes_and_goes_with_its_data refuses ShowsUnfinishedBlobs;
+        blobs::data_is_found_by_what_is_known_of_its_blob refuses ListsPathsFromTheFirst;
+        blobs::a_shared_blob_outlives_the_other refuses SharesBytesToTheEnd;
+        blobs::a_blob_is_whole_or_gone_after_a_crash refuses LosesBlobsInACrash;
         subscriptions::a_subscription_starts_where_it_was_asked_to refuses
             StartsANewestAtTheOldest LosesSecrets;
         subscriptions::names_are_unique_in_their_namespace refuses SharesNamesAmongNamespaces;

@@ -3,6 +3,7 @@
 //! A store in memory behind a layer that breaks one promise. With no fault it breaks none, and with gaps it keeps
 //! all of them in another way than ours: between two records there is always a sequence that nobody sees.
 
+mod blobs;
 mod definitions;
 mod gaps;
 mod keys;
@@ -73,6 +74,11 @@ pub(crate) enum Fault {
     ListsDataFromTheOldest,
     ReplacesData,
     OnlyHidesDeletedData,
+    ReadsBlobsFromTheirBeginning,
+    ShowsUnfinishedBlobs,
+    ListsPathsFromTheFirst,
+    SharesBytesToTheEnd,
+    LosesBlobsInACrash,
     StartsANewestAtTheOldest,
     LosesSecrets,
     SharesNamesAmongNamespaces,
@@ -145,6 +151,7 @@ struct State {
     shown: BTreeMap<MessageId, u32>,
     groups: Vec<photinus_contract::store::Group>,
     data: Vec<photinus_contract::Data>,
+    shared: Vec<(photinus_contract::DataId, photinus_contract::Data)>,
     parked: BTreeMap<SubscriptionId, Vec<ParkedEntry>>,
     /// An epoch that is taken for the current one.
     forgiven: BTreeMap<SubscriptionId, u64>,

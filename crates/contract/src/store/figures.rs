@@ -10,6 +10,8 @@ pub struct StoreFigures {
     pub database_bytes: Option<u64>,
     /// Size of what is durable and not in the database yet, in bytes.
     pub write_ahead_bytes: Option<u64>,
+    /// Size of all blobs, in bytes.
+    pub blob_bytes: Option<u64>,
     /// Transactions since the start that wrote something or failed.
     pub transactions: Option<Work>,
     /// The part of their time in which they were made durable.

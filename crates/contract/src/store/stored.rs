@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use crate::BoxFuture;
-use crate::data::Data;
+use crate::data::{Data, Hash};
 use crate::id::DataId;
 use crate::name::Namespace;
 
@@ -11,8 +11,8 @@ use crate::name::Namespace;
 /// The id of stored data has no part number ([`DataId::index`] is `None`), that of a value in the log has one: an id
 /// alone says where to look. [`Log::value`](super::Log::value) reads both.
 pub trait StoredData: Send + Sync {
-    /// Stores data whose id is new. Refused, with nothing stored, if the namespace does not exist, the id is taken,
-    /// or has a part number.
+    /// Stores data without a blob (that of a blob comes with [its bytes](super::Blobs)), whose id is new. Refused, with
+    /// nothing stored, if the namespace does not exist, the id is taken, or has a part number.
     fn put_data(&self, data: Data) -> BoxFuture<'static, Result<(), StoreError>>;
 
     /// Stored data with an id below `before`, the highest first, at most `limit` of it. Ids are in time order, so
@@ -24,8 +24,25 @@ pub trait StoredData: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<Data>, StoreError>>;
 
-    /// Removes stored data. False if there is none of that id: a value in the log is not removed. What refers to it
-    /// stays as it is.
+    /// Some stored data whose blob has this hash.
+    fn data_of_blob(
+        &self,
+        namespace: &Namespace,
+        hash: Hash,
+    ) -> BoxFuture<'static, Result<Option<Data>, StoreError>>;
+
+    /// The paths of blobs that begin with `prefix` and come after `after`, in the order of their bytes, each once, at
+    /// most `limit` of them.
+    fn blob_paths(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<String>, StoreError>>;
+
+    /// Removes stored data, and its blob. False if there is none of that id: a value in the log is not removed. What
+    /// refers to it stays as it is.
     fn delete_data(
         &self,
         namespace: &Namespace,

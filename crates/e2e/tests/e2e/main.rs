@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod batches;
+mod blob_crashes;
 mod bulk;
 mod bulk_crashes;
 mod change_events;

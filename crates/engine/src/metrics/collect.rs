@@ -241,6 +241,9 @@ impl Core {
         if let Some(bytes) = store.write_ahead_bytes {
             sink.count(&STORE_WRITE_AHEAD, &[], bytes);
         }
+        if let Some(bytes) = store.blob_bytes {
+            sink.count(&STORE_BLOBS, &[], bytes);
+        }
         if let Some(Work { count, time }) = store.transactions {
             sink.count(&STORE_TRANSACTIONS, &[], count);
             sink.number(&STORE_TRANSACTION_SECONDS, &[], time.as_secs_f64());

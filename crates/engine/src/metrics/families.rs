@@ -167,6 +167,8 @@ families! {
         "Size of the database.");
     STORE_WRITE_AHEAD = gauge("photinus_store_write_ahead_bytes", &[],
         "Size of the write-ahead file. One that keeps growing is not brought into the database; the log says why.");
+    STORE_BLOBS = gauge("photinus_store_blob_bytes", &[],
+        "Size of all blobs, those that are being uploaded included.");
     STORE_TRANSACTIONS = counter("photinus_store_transactions_total", &[],
         "Transactions that the store has tried to commit: groups of messages, positions and changes together.");
     STORE_TRANSACTION_SECONDS = counter("photinus_store_transaction_seconds_total", &[],

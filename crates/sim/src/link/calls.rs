@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use photinus_contract::data::Hash;
 use photinus_contract::record::NewRecord;
 use photinus_contract::store::{
-    AppendError, Appended, CreateNamespaceError, CreateSubscriptionError, Group, Log,
-    NamespaceInfo, Namespaces, OffsetError, OffsetRecord, OffsetWrite, Offsets, Page, Parked,
+    AppendError, Appended, BlobWriter, Blobs, CreateNamespaceError, CreateSubscriptionError, Group,
+    Log, NamespaceInfo, Namespaces, OffsetError, OffsetRecord, OffsetWrite, Offsets, Page, Parked,
     ParkedEntry, Pause, ReadLimit, Start, Store, StoreError, StoredData, Subscriptions,
 };
 use photinus_contract::{
@@ -161,6 +162,27 @@ impl StoredData for Link {
         )
     }
 
+    fn data_of_blob(
+        &self,
+        namespace: &Namespace,
+        hash: Hash,
+    ) -> BoxFuture<'static, Result<Option<Data>, StoreError>> {
+        self.read(|store| store.data_of_blob(namespace, hash), |_, _, _| ())
+    }
+
+    fn blob_paths(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
+        self.read(
+            |store| store.blob_paths(namespace, prefix, after, limit),
+            |_, _, _| (),
+        )
+    }
+
     fn delete_data(
         &self,
         namespace: &Namespace,
@@ -171,6 +193,29 @@ impl StoredData for Link {
             refused(&fate)?;
             ready(store.delete_data(&namespace, id))
         })
+    }
+}
+
+/// No node of the simulation writes blobs yet: a writer of theirs would outlive its node.
+impl Blobs for Link {
+    fn begin_blob(&self, _: DataId) -> BoxFuture<'static, Result<Box<dyn BlobWriter>, StoreError>> {
+        Box::pin(std::future::ready(Err(super::unavailable())))
+    }
+
+    fn share_blob(&self, from: DataId, data: Data) -> BoxFuture<'static, Result<bool, StoreError>> {
+        self.write(move |store, _, _, fate| {
+            refused(&fate)?;
+            ready(store.share_blob(from, data))
+        })
+    }
+
+    fn read_blob(
+        &self,
+        id: DataId,
+        offset: u64,
+        length: usize,
+    ) -> BoxFuture<'static, Result<Option<Bytes>, StoreError>> {
+        self.read(|store| store.read_blob(id, offset, length), |_, _, _| ())
     }
 }
 

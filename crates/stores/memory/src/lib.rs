@@ -14,6 +14,7 @@
 //! answers.
 
 mod answer;
+mod blobs;
 mod log;
 mod namespaces;
 mod offsets;
@@ -25,8 +26,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use photinus_contract::store::{Store, StoreError, StoreErrorKind};
-use photinus_contract::{BoxFuture, MessageId, Namespace, SubscriptionId};
+use photinus_contract::{BoxFuture, DataId, MessageId, Namespace, SubscriptionId};
 
 use self::answer::{Answer, cell};
 use self::log::LogState;
@@ -66,6 +68,8 @@ struct Inner {
 pub(crate) struct Durable {
     namespaces: BTreeMap<Namespace, LogState>,
     subscriptions: BTreeMap<SubscriptionId, SubscriptionState>,
+    /// The bytes of blobs, by the data that names them.
+    blobs: BTreeMap<DataId, Bytes>,
     /// The number of the next subscription, by which they are listed.
     subscription_next: u64,
     /// The messages that answered events, by subscription, seek generation and sequence.

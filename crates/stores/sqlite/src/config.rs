@@ -1,6 +1,7 @@
 //! What can be set?
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,16 @@ pub struct Config {
     /// full. No limit if absent.
     #[schemars(range(min = 1_048_576))]
     pub database_bytes_max: Option<NonZeroU64>,
+    /// The directory for the bytes of blobs, created when it is needed; `blobs` beside the database if absent. It can
+    /// be on another disk, and belongs to the database: what one has is of no use without the other.
+    #[schemars(extend("format" = "path"))]
+    pub blobs: Option<PathBuf>,
+    /// All blobs together have at most so many bytes; uploads are then refused as if the disk were full. No limit if
+    /// absent.
+    pub blobs_bytes_max: Option<NonZeroU64>,
+    /// Threads that write and read blobs.
+    #[schemars(range(max = 256))]
+    pub blob_threads: NonZeroUsize,
 }
 
 /// When a publish counts as stored.
@@ -68,6 +79,9 @@ impl Default for Config {
             mmap_bytes: 0,
             checkpoint_pages: NonZeroU32::new(4096).unwrap_or(NonZeroU32::MIN),
             database_bytes_max: None,
+            blobs: None,
+            blobs_bytes_max: None,
+            blob_threads: NonZeroUsize::new(4).unwrap_or(NonZeroUsize::MIN),
         }
     }
 }

@@ -4,18 +4,21 @@
 //!
 //! ```text
 //!   Store methods ─▶ writer: one transaction for all that has queued ─▶ photinus.db-wal ─┐ checkpointer
-//!                 └▶ readers: a connection each, read only ◀── photinus.db ◀─────────────┘
+//!                 ├▶ readers: a connection each, read only ◀── photinus.db ◀─────────────┘
+//!                 └▶ blob threads: a file each ◀─▶ blobs/
 //! ```
 //!
-//! Invariants: only the writer thread writes, apart from the checkpointer, which changes no content; nothing
+//! Invariants: only the writer thread writes rows, apart from the checkpointer, which changes no content; nothing
 //! is answered before its transaction is committed; the lock on the directory is held from before the first
 //! look at the data until after the last.
 
 mod append;
+mod blobs;
 mod checkpoint;
 mod config;
 mod error;
 mod figures;
+mod files;
 mod lock;
 mod log;
 mod migration;
@@ -32,6 +35,7 @@ mod subscriptions;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod threads;
 mod trial;
 mod writer;
 
@@ -46,6 +50,7 @@ use tokio::sync::oneshot;
 use self::checkpoint::{Checkpointer, Gate};
 pub use self::config::{Config, Synchronous};
 use self::figures::Counts;
+use self::files::Files;
 use self::lock::Lock;
 use self::queue::{Op, Queue};
 use self::readers::Readers;
@@ -58,6 +63,7 @@ pub struct SqliteStore {
     place: Arc<Place>,
     queue: Queue,
     readers: Readers,
+    files: Files,
     names: Names,
     counts: Arc<Counts>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -80,6 +86,7 @@ impl SqliteStore {
             .and_then(|names| offsets::forget_ephemeral(&connection).map(|()| names))
             .map_err(|error| error.at(directory))?;
         let names: Names = Arc::new(RwLock::new(found));
+        let blob_bytes = blobs::sweep(&connection, &place)?;
 
         let gate = Arc::new(Gate::default());
         let counts = Arc::new(Counts::default());
@@ -93,10 +100,18 @@ impl SqliteStore {
             directory: directory.to_owned(),
         };
         let (readers, reader_threads) = Readers::start(&place)?;
+        let (files, file_threads) = match Files::start(&place, blob_bytes) {
+            Ok(started) => started,
+            Err(error) => {
+                readers.stop(reader_threads);
+                return Err(error);
+            }
+        };
         let checkpoint_thread = match spawn("sqlite-copier", &place, || checkpointer.run()) {
             Ok(thread) => thread,
             Err(error) => {
                 readers.stop(reader_threads);
+                files.stop(file_threads);
                 return Err(error);
             }
         };
@@ -110,6 +125,8 @@ impl SqliteStore {
             queue,
             readers: readers.clone(),
             reader_threads,
+            files: files.clone(),
+            file_threads,
             checkpoint_thread,
             file,
             lock,
@@ -119,6 +136,7 @@ impl SqliteStore {
             place,
             queue: Queue(sender),
             readers,
+            files,
             names,
             counts,
             writer: Mutex::new(Some(writer)),
@@ -153,7 +171,9 @@ impl Store for SqliteStore {
     }
 
     fn figures(&self) -> StoreFigures {
-        self.counts.read(&self.place.directory)
+        let mut figures = self.counts.read(&self.place.directory);
+        figures.blob_bytes = Some(self.files.bytes());
+        figures
     }
 
     fn close(&self) -> BoxFuture<'static, Result<(), StoreError>> {

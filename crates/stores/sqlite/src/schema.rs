@@ -16,6 +16,8 @@ use crate::migration;
 pub(crate) const FILE: &str = "photinus.db";
 /// Its write-ahead file.
 pub(crate) const FILE_WAL: &str = "photinus.db-wal";
+/// The directory of the bytes of blobs, where no other is set.
+const BLOBS: &str = "blobs";
 /// Says that a database is ours: "PHOT".
 pub(crate) const APPLICATION_ID: i32 = 0x5048_4F54;
 /// Bytes of a page; fixed when the database is created.
@@ -36,23 +38,17 @@ pub(crate) struct Place {
 impl Place {
     /// Creates the directory if it is not there.
     pub(crate) fn make(directory: &Path, config: &Config) -> Result<Self, StoreError> {
-        if !directory.is_dir() {
-            let mut builder = fs::DirBuilder::new();
-            // Secrets are in it: it is the server's user's alone.
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder
-                .recursive(true)
-                .create(directory)
-                .map_err(|error| inaccessible(directory, "create", &error))?;
-            if let Some(parent) = directory.parent() {
-                sync_directory(parent);
-            }
-        }
+        make_directory(directory)?;
         Ok(Self {
             directory: directory.to_owned(),
             config: config.clone(),
         })
+    }
+
+    /// The directory of the bytes of blobs.
+    pub(crate) fn blobs(&self) -> PathBuf {
+        let default = || self.directory.join(BLOBS);
+        self.config.blobs.clone().unwrap_or_else(default)
     }
 
     /// Makes the database if there is none, and brings an older one to the newest layout. Does not touch
@@ -217,8 +213,26 @@ fn as_pragma(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+/// Makes a directory, if it is not there. It is the server's user's alone: secrets are in it.
+pub(crate) fn make_directory(directory: &Path) -> Result<(), StoreError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .recursive(true)
+        .create(directory)
+        .map_err(|error| inaccessible(directory, "create", &error))?;
+    if let Some(parent) = directory.parent() {
+        sync_directory(parent);
+    }
+    Ok(())
+}
+
 /// Makes the names in a directory durable. Not every platform can; those that cannot do not need it.
-fn sync_directory(directory: &Path) {
+pub(crate) fn sync_directory(directory: &Path) {
     if let Err(error) = File::open(directory).and_then(|directory| directory.sync_all()) {
         tracing::debug!(directory = %directory.display(), %error, "the directory was not synced");
     }

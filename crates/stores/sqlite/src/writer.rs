@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use crate::checkpoint::Gate;
 use crate::error::Error;
 use crate::figures::{Counts, Since};
+use crate::files::Files;
 use crate::lock::Lock;
 use crate::queue::{Op, Size, Write};
 use crate::readers::Readers;
@@ -39,6 +40,8 @@ pub(crate) struct Writer {
     pub(crate) queue: Receiver<Op>,
     pub(crate) readers: Readers,
     pub(crate) reader_threads: Vec<JoinHandle<()>>,
+    pub(crate) files: Files,
+    pub(crate) file_threads: Vec<JoinHandle<()>>,
     pub(crate) checkpoint_thread: JoinHandle<()>,
     /// Held until the last connection is closed, see [`Place::file`].
     pub(crate) file: Arc<File>,
@@ -172,6 +175,7 @@ impl Writer {
     fn close(self) {
         drop(self.queue);
         self.readers.stop(self.reader_threads);
+        self.files.stop(self.file_threads);
         self.gate.close();
         crate::join(self.checkpoint_thread);
         if let Err((_, error)) = self.connection.close() {

@@ -40,6 +40,18 @@ impl Rig for OnDisk {
             let from = self.directory.path().join(file);
             fs::copy(from, copy.path().join(file)).unwrap();
         }
+        // After the rows: what a row says of a file on its way stays true.
+        if let Ok(files) = fs::read_dir(self.directory.path().join("blobs")) {
+            fs::create_dir(copy.path().join("blobs")).unwrap();
+            for file in files {
+                let file = file.unwrap();
+                // One that is being removed may be gone.
+                let _ = fs::copy(
+                    file.path(),
+                    copy.path().join("blobs").join(file.file_name()),
+                );
+            }
+        }
         self.left.push(std::mem::replace(&mut self.directory, copy));
         true
     }

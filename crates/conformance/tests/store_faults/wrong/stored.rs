@@ -1,5 +1,6 @@
 //! How can stored data be wrong?
 
+use photinus_contract::data::Hash;
 use photinus_contract::store::{StoreError, StoredData};
 use photinus_contract::{BoxFuture, Data, DataId, Namespace};
 
@@ -38,11 +39,31 @@ impl StoredData for Wrong {
         )
     }
 
+    fn data_of_blob(
+        &self,
+        namespace: &Namespace,
+        hash: Hash,
+    ) -> BoxFuture<'static, Result<Option<Data>, StoreError>> {
+        self.inner.data_of_blob(namespace, hash)
+    }
+
+    fn blob_paths(
+        &self,
+        namespace: &Namespace,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<String>, StoreError>> {
+        let after = after.filter(|_| !self.is(Fault::ListsPathsFromTheFirst));
+        self.inner.blob_paths(namespace, prefix, after, limit)
+    }
+
     fn delete_data(
         &self,
         namespace: &Namespace,
         id: DataId,
     ) -> BoxFuture<'static, Result<bool, StoreError>> {
+        self.delete_sharers(id);
         self.inner.delete_data(namespace, id)
     }
 }
