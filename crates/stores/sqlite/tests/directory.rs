@@ -217,7 +217,7 @@ async fn a_newer_layout_is_refused_and_not_touched() {
     let (kind, text) = refusal(newer.path());
     assert_eq!(kind, StoreErrorKind::Newer);
     assert!(
-        text.contains("layout 7") && text.contains("up to 4"),
+        text.contains("layout 7") && text.contains("up to 5"),
         "{text}"
     );
     assert!(["photinus.db", "photinus.db-wal"].map(read) == before);
