@@ -11,8 +11,8 @@ use crate::App;
 use crate::blobs;
 use crate::body::JsonText;
 use crate::errors::{ApiError, nothing_found};
-use crate::paging::Page;
 use crate::params::{InNamespace, PathId};
+use crate::query::Query;
 use crate::replies::{json, json_text, no_content};
 
 /// The values, newest first.
@@ -26,8 +26,9 @@ use crate::replies::{json, json_text, no_content};
 pub(crate) async fn list(
     State(app): State<App>,
     ns: InNamespace,
-    page: Page,
+    query: Query,
 ) -> Result<Response, ApiError> {
+    let page = query.asks::<Data>(&[])?;
     let data = app.handle.data(ns.name(), page.skip, page.limit).await?;
     Ok(json(StatusCode::OK, &data))
 }

@@ -4,12 +4,12 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use photinus_contract::{Event, EventId, EventType, Namespace, Sequence, Timestamp};
+use photinus_engine::lists::EVENTS;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::App;
 use crate::errors::{ApiError, nothing_found};
-use crate::paging::Page;
 use crate::params::{InNamespace, PathId};
 use crate::query::Query;
 use crate::replies::{json_text, list as list_of};
@@ -28,12 +28,12 @@ use crate::replies::{json_text, list as list_of};
 pub(crate) async fn list(
     State(app): State<App>,
     ns: InNamespace,
-    page: Page,
     query: Query,
 ) -> Result<Response, ApiError> {
+    let asked = query.asks(&EVENTS)?;
     let enriched = query.is_on("fetchreferences") || query.is_on("fetchreference");
-    let events = app.handle.events(ns.name(), page.skip, page.limit).await?;
-    Ok(list_of(&events, |event, out| write(event, enriched, out)))
+    let events = app.handle.events(ns.name(), &asked).await?;
+    Ok(list_of(events, |event, out| write(&event, enriched, out)))
 }
 
 /// An event.

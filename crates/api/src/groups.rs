@@ -4,11 +4,12 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use photinus_contract::store::Group;
+use photinus_engine::lists::Listed;
 
 use crate::App;
 use crate::errors::{ApiError, nothing_found};
-use crate::paging::Page;
 use crate::params::{InNamespace, PathHash};
+use crate::query::Query;
 use crate::replies::{json_text, list as list_of};
 
 /// The groups of private messages, newest first.
@@ -22,10 +23,14 @@ use crate::replies::{json_text, list as list_of};
 pub(crate) async fn list(
     State(app): State<App>,
     ns: InNamespace,
-    page: Page,
+    query: Query,
 ) -> Result<Response, ApiError> {
-    let groups = app.handle.groups(ns.name(), page.skip, page.limit).await?;
-    Ok(list_of(&groups, write))
+    let page = query.asks::<Group>(&[])?;
+    let items = app.handle.groups(ns.name(), page.skip, page.limit).await?;
+    let total = None;
+    Ok(list_of(Listed { items, total }, |group, out| {
+        write(&group, out)
+    }))
 }
 
 /// A group of private messages.

@@ -6,20 +6,19 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use photinus_contract::{CodedError, Event, SubscriptionFilter, SubscriptionId};
-use photinus_engine::HistoryRange;
+use photinus_engine::lists::{EVENTS, LIMIT_MAX};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::App;
 use crate::body::JsonBody;
 use crate::errors::{ApiError, nothing_found};
-use crate::paging::{Page, number};
 use crate::params::{InNamespace, PathId};
 use crate::query::Query;
 use crate::replies::json_text;
 
 /// How many sequences a history goes over at most.
-const SEQUENCES_MAX: i64 = 1000;
+const SEQUENCES_MAX: i64 = LIMIT_MAX as i64;
 /// How many events a preview looks at if nothing is said.
 const LAST_DEFAULT: usize = 100;
 /// How many events a preview looks at at most.
@@ -43,19 +42,21 @@ pub(crate) async fn list(
     State(app): State<App>,
     ns: InNamespace,
     id: Result<PathId, ApiError>,
-    page: Page,
     query: Query,
 ) -> Result<Response, ApiError> {
     // An id that is none names no subscription either.
     let PathId(id) = id.map_err(|_| nothing_found())?;
-    let limit = limit(&query, &page);
-    let range = HistoryRange {
-        sequences: sequences(&query, limit)?,
-        skip: page.skip,
-        limit,
-    };
+    let mut asked = query.asks(&EVENTS)?;
+    let limit = limit(&query, asked.limit);
+    let sequences = sequences(&query, limit)?;
+    // The query is about so many events that the filter of the subscription may match, and about all of a range.
+    if sequences.is_some() {
+        asked.limit = LIMIT_MAX;
+    }
+    asked.count = false;
     let (ns, id) = (ns.name(), SubscriptionId(id));
-    let found = app.handle.subscription_events(ns, id, range, &in_query);
+    let sequences = sequences.unwrap_or(0..i64::MAX);
+    let found = app.handle.subscription_events(ns, id, sequences, &asked);
     let found = found.await?;
     // FireFly keeps the end of its list, which is newest first.
     let kept = &found[found.len().saturating_sub(limit)..];
@@ -66,17 +67,12 @@ pub(crate) async fn list(
     Ok(json_text(StatusCode::OK, text))
 }
 
-/// Whether the filters of the query let an event pass. There are none yet.
-fn in_query(_: &Event) -> bool {
-    true
-}
-
 /// As a list has it, but that none means none here.
-fn limit(query: &Query, page: &Page) -> usize {
+fn limit(query: &Query, limit: usize) -> usize {
     let given = query.first_any_case("limit");
-    match given.filter(|given| !given.is_empty()).map(number) {
-        Some(0) => 0,
-        _ => page.limit,
+    match given.filter(|given| !given.is_empty()) {
+        Some(given) if given.parse().unwrap_or(0) == 0 => 0,
+        _ => limit,
     }
 }
 
@@ -174,7 +170,7 @@ mod tests {
                 Some((i64::MAX, i64::MAX)),
             ),
         ] {
-            let found = sequences(&Query::new(query), 25).unwrap();
+            let found = sequences(&Query::new(query).unwrap(), 25).unwrap();
             let found = found.map(|range| (range.start, range.end));
             assert_eq!(found, expected, "{query}");
         }
@@ -191,7 +187,7 @@ mod tests {
                 "FF10463",
             ),
         ] {
-            let error = sequences(&Query::new(query), 25).unwrap_err();
+            let error = sequences(&Query::new(query).unwrap(), 25).unwrap_err();
             assert_eq!(error.code(), code, "{query}");
         }
     }

@@ -30,7 +30,6 @@ mod errors;
 mod fields;
 mod lasting;
 mod multipart;
-mod paging;
 mod params;
 mod percent;
 mod query;

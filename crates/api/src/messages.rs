@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use photinus_contract::{CodedError, Event, MessageKind, Record};
+use photinus_engine::lists::{EVENTS, Listed, MESSAGES};
 use photinus_engine::metrics::Source;
 use photinus_engine::{Prepared, Receipt};
 use uuid::Uuid;
@@ -20,7 +21,6 @@ use crate::body::JsonText;
 use crate::deadline::Deadline;
 use crate::departure::Client;
 use crate::errors::{ApiError, not_found};
-use crate::paging::Page;
 use crate::params::{InNamespace, PathId};
 use crate::query::Query;
 use crate::reads::answered_in_turn;
@@ -158,28 +158,30 @@ async fn confirmed(
 pub(crate) async fn list(
     State(app): State<App>,
     ns: InNamespace,
-    page: Page,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let records = app
-        .handle
-        .messages(ns.name(), page.skip, page.limit)
-        .await?;
+    let asked = query.asks(&MESSAGES)?;
+    let messages = app.handle.messages(ns.name(), &asked).await?;
     if !query.is_on("fetchdata") {
-        return Ok(list_of(records, |record, out| {
-            out.extend_from_slice(record.content.message_json());
+        return Ok(list_of(messages, |message, out| {
+            out.extend_from_slice(message.record().content.message_json());
         }));
     }
+    let Listed { items, total } = messages;
     let mut budget = app.handle.list_budget();
-    let mut texts = Vec::with_capacity(records.len());
-    for record in &records {
+    let mut texts = Vec::with_capacity(items.len());
+    for message in &items {
+        let record = message.record();
         let data = app.handle.message_data(record).await?;
         for value in &data {
             budget.take(value)?;
         }
         texts.push(write_with_data(record.content.message_json(), &data)?);
     }
-    Ok(list_of(texts, |text, out| out.extend(text)))
+    let items = texts;
+    Ok(list_of(Listed { items, total }, |text, out| {
+        out.extend(text)
+    }))
 }
 
 /// A message.
@@ -224,7 +226,7 @@ pub(crate) async fn data(
     Ok(json(StatusCode::OK, &data))
 }
 
-/// The events of a message, newest first: one for each topic.
+/// The events of a message, newest first if the query does not say otherwise: one for each topic.
 #[utoipa::path(
     get,
     path = "/messages/{id}/events",
@@ -236,14 +238,14 @@ pub(crate) async fn events(
     State(app): State<App>,
     ns: InNamespace,
     PathId(id): PathId,
-    page: Page,
+    query: Query,
 ) -> Result<Response, ApiError> {
+    let asked = query.asks(&EVENTS)?;
     let record = found(&app, &ns, id).await?;
     let mut events: Vec<Event> = Event::all(&record).collect();
     events.reverse();
-    let shown = events.iter().skip(page.skip).take(page.limit);
-    Ok(list_of(shown, |event, out| {
-        crate::events::write(event, false, out)
+    Ok(list_of(asked.select(events), |event, out| {
+        crate::events::write(&event, false, out)
     }))
 }
 

@@ -4,6 +4,7 @@
 //! has what the other lacks. [`document`](fn@document) adds what is true of all: the namespace, the errors, the fields
 //! that lists can be asked for, and the shapes of what goes in and out.
 
+mod filters;
 mod links;
 mod operations;
 mod page;

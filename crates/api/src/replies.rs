@@ -5,9 +5,8 @@ use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use photinus_contract::CodedError;
+use photinus_engine::lists::Listed;
 use serde::Serialize;
-
-use crate::paging::Page;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -40,40 +39,31 @@ pub(crate) fn no_content() -> Response {
     response
 }
 
-/// A list whose items write themselves.
-pub(crate) fn list<T>(
-    items: impl IntoIterator<Item = T>,
-    mut write: impl FnMut(T, &mut Vec<u8>),
-) -> Response {
-    let mut text = vec![b'['];
-    for item in items {
-        if text.len() > 1 {
+/// A list whose items write themselves, with the numbers of items where they were asked for.
+pub(crate) fn list<T>(listed: Listed<T>, mut write: impl FnMut(T, &mut Vec<u8>)) -> Response {
+    let mut text = Vec::new();
+    if let Some(total) = listed.total {
+        let count = listed.items.len();
+        text.extend_from_slice(format!(r#"{{"count":{count},"total":{total},"items":"#).as_bytes());
+    }
+    text.push(b'[');
+    for (index, item) in listed.items.into_iter().enumerate() {
+        if index > 0 {
             text.push(b',');
         }
         write(item, &mut text);
     }
     text.push(b']');
+    if listed.total.is_some() {
+        text.push(b'}');
+    }
     json_text(StatusCode::OK, text)
 }
 
-/// One page of a list that is all in memory, with its counts where they were asked for.
-pub(crate) fn counted_list<T: Serialize>(all: &[T], page: &Page) -> Response {
-    #[derive(Serialize)]
-    struct Counted<'a, T> {
-        count: usize,
-        total: usize,
-        items: &'a [T],
-    }
-    let from = page.skip.min(all.len());
-    let items = &all[from..all.len().min(from + page.limit)];
-    if page.count {
-        let counted = Counted {
-            count: items.len(),
-            total: all.len(),
-            items,
-        };
-        json(StatusCode::OK, &counted)
-    } else {
-        json(StatusCode::OK, &items)
-    }
+/// As [`list`], of what serialises.
+pub(crate) fn json_list<T: Serialize>(listed: Listed<T>) -> Response {
+    list(listed, |item, out| {
+        // Neither such an object nor a Vec refuses to be written.
+        let _ = serde_json::to_writer(out, &item);
+    })
 }

@@ -4,16 +4,16 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use photinus_contract::{Subscription, SubscriptionId};
+use photinus_engine::lists::SUBSCRIPTIONS;
 use photinus_engine::{SubscriptionInput, SubscriptionStatus};
 use serde::Serialize;
 
 use crate::App;
 use crate::body::JsonBody;
 use crate::errors::{ApiError, nothing_found};
-use crate::paging::Page;
 use crate::params::{InNamespace, PathId};
 use crate::query::Query;
-use crate::replies::{counted_list, json, no_content};
+use crate::replies::{json, json_list, no_content};
 
 /// The durable subscriptions, newest first.
 #[utoipa::path(
@@ -23,8 +23,14 @@ use crate::replies::{counted_list, json, no_content};
     responses((status = 200, body = ref("#/components/schemas/Subscriptions"))),
     extensions(("x-list" = json!("subscriptions"))),
 )]
-pub(crate) async fn list(State(app): State<App>, ns: InNamespace, page: Page) -> Response {
-    counted_list(&app.handle.subscriptions(ns.name()), &page)
+pub(crate) async fn list(
+    State(app): State<App>,
+    ns: InNamespace,
+    query: Query,
+) -> Result<Response, ApiError> {
+    let asked = query.asks(&SUBSCRIPTIONS)?;
+    let all = app.handle.subscriptions(ns.name());
+    Ok(json_list(asked.select(all)))
 }
 
 /// Creates a subscription.

@@ -51,7 +51,7 @@ pub struct EngineConfig {
     /// Most changes that wait for one listener of the change feed that is slow. More are dropped, and it is told
     /// how many. (FireFly has 250; here many messages are committed together.)
     pub change_queue_max: NonZeroUsize,
-    /// Most bytes of messages and values that one list reads. At least `message_bytes_max`.
+    /// Most bytes of messages and values that one list shows. At least `message_bytes_max`.
     #[schemars(range(min = 1_025))]
     pub list_bytes_max: usize,
     /// Most bytes of memory that the filters of all subscriptions take together. Plain texts and anchored

@@ -1,9 +1,10 @@
 //! What may the API ask of the engine?
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use photinus_contract::name::check_name;
-use photinus_contract::store::{NamespaceInfo, Pause};
+use photinus_contract::store::{NamespaceInfo, Pause, ReadLimit};
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
     CodedError, Data, DataId, Event, EventId, MessageInput, MessageKind, Namespace, Record,
@@ -15,7 +16,8 @@ use uuid::Uuid;
 use crate::changes::Changes;
 use crate::committer::Chain;
 use crate::core::Core;
-use crate::history::{HistoryRange, Preview};
+use crate::history::Preview;
+use crate::lists::{Listed, ListedMessage, Query};
 use crate::metrics::{Sink, Source};
 use crate::publish::{Lot, MessageText, Pending, Prepared, Receipt, unavailable};
 use crate::seek::{SeekTo, Sought};
@@ -222,18 +224,17 @@ impl Handle {
         self.core.to_the_end(change).await
     }
 
-    /// Events that a durable subscription's filter matches among those that are `wanted`, newest first. `FF00164` if
-    /// there is none of that id.
+    /// Events that a durable subscription's filter matches among those of these sequences that a query asks for.
+    /// `FF00164` if there is none of that id.
     pub async fn subscription_events(
         &self,
         namespace: &str,
         id: SubscriptionId,
-        range: HistoryRange,
-        wanted: &(dyn Fn(&Event) -> bool + Sync),
+        sequences: Range<i64>,
+        query: &Query<Event>,
     ) -> Result<Vec<Event>, CodedError> {
-        let mut budget = self.list_budget();
         self.core
-            .subscription_events(namespace, id, range, wanted, &mut budget)
+            .subscription_events(namespace, id, sequences, query)
             .await
     }
 
@@ -315,18 +316,14 @@ impl Handle {
         self.core.changes.listen()
     }
 
-    /// Events of a namespace, newest first.
+    /// The events of a namespace that a query asks for; newest first, if it does not say otherwise.
     pub async fn events(
         &self,
         namespace: &str,
-        skip: usize,
-        limit: usize,
-    ) -> Result<Vec<Event>, CodedError> {
-        let items = self.list(namespace, skip, limit, |record| record.content.events_len());
-        let items = items.await?.into_iter();
-        Ok(items
-            .filter_map(|(record, index)| Event::new(record, index))
-            .collect())
+        query: &Query<Event>,
+    ) -> Result<Listed<Event>, CodedError> {
+        let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
+        self.core.list_events(&namespace, 0..i64::MAX, query).await
     }
 
     /// An event, by its id.
@@ -337,15 +334,14 @@ impl Handle {
             .and_then(|(record, index)| Event::new(record, index)))
     }
 
-    /// Messages of a namespace, newest first.
+    /// The messages of a namespace that a query asks for; newest first, if it does not say otherwise.
     pub async fn messages(
         &self,
         namespace: &str,
-        skip: usize,
-        limit: usize,
-    ) -> Result<Vec<Arc<Record>>, CodedError> {
-        let items = self.list(namespace, skip, limit, |_| 1).await?;
-        Ok(items.into_iter().map(|(record, _)| record).collect())
+        query: &Query<ListedMessage>,
+    ) -> Result<Listed<ListedMessage>, CodedError> {
+        let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
+        self.core.list_messages(&namespace, query).await
     }
 
     /// A message, by its id.
@@ -491,7 +487,11 @@ impl Handle {
         let mut before = Sequence::MAX;
         while found.len() < limit {
             let read = (skip + limit - found.len()).min(LIST_RECORDS);
-            let records = self.core.store.read_back(&namespace, before, read).await;
+            let limit = ReadLimit {
+                records: read,
+                bytes: self.core.config.page_bytes_max,
+            };
+            let records = self.core.store.read_back(&namespace, before, limit).await;
             let records = records.map_err(unavailable)?;
             let Some(last) = records.last() else { break };
             before = last.first();

@@ -4,27 +4,11 @@
 
 use std::ops::Range;
 
-use photinus_contract::{
-    CodedError, Event, Namespace, Sequence, SubscriptionFilter, SubscriptionId,
-};
+use photinus_contract::{CodedError, Event, SubscriptionFilter, SubscriptionId};
 
 use crate::core::Core;
 use crate::handle::ListBudget;
-use crate::publish::unavailable;
-
-/// How many records are read at once.
-const RECORDS_AT_ONCE: usize = 64;
-
-/// Which part of the log a history is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryRange {
-    /// Events of these sequences; of the whole log if absent.
-    pub sequences: Option<Range<i64>>,
-    /// So many of the newest are left out.
-    pub skip: usize,
-    /// So many are looked at, if no sequences are given.
-    pub limit: usize,
-}
+use crate::lists::{Query, Span, Walk};
 
 /// What a filter would choose among the newest events.
 #[derive(Clone, Debug)]
@@ -41,40 +25,15 @@ impl Core {
         &self,
         namespace: &str,
         id: SubscriptionId,
-        range: HistoryRange,
-        wanted: &(dyn Fn(&Event) -> bool + Sync),
-        budget: &mut ListBudget,
+        sequences: Range<i64>,
+        query: &Query<Event>,
     ) -> Result<Vec<Event>, CodedError> {
         let (namespace, subscription) = self.stored(namespace, id)?;
         let filter = self.filters.compile_stored(&subscription.filter)?;
-        let (sequences, limit) = match range.sequences {
-            Some(sequences) => (sequences, usize::MAX),
-            None => (0..i64::MAX, range.limit),
-        };
-        let mut skip = range.skip;
-        let mut taken = 0;
-        let mut found = Vec::new();
-        let name = &namespace.info.name;
-        self.back(name, sequences, |event| {
-            if taken == limit {
-                return Ok(false);
-            }
-            if !wanted(&event) {
-                return Ok(true);
-            }
-            if skip > 0 {
-                skip -= 1;
-                return Ok(true);
-            }
-            taken += 1;
-            if filter.matches(&event) {
-                budget.take_bytes(event.size())?;
-                found.push(event);
-            }
-            Ok(taken < limit)
-        })
-        .await?;
-        Ok(found)
+        let listed = self.list_events(&namespace.info.name, sequences, query);
+        let mut events = listed.await?.items;
+        events.retain(|event| filter.matches(event));
+        Ok(events)
     }
 
     pub(crate) async fn preview(
@@ -90,56 +49,27 @@ impl Core {
             scanned: 0,
             events: Vec::new(),
         };
-        self.back(&namespace.info.name, 0..i64::MAX, |event| {
-            if preview.scanned == last {
-                return Ok(false);
-            }
-            preview.scanned += 1;
-            if filter.matches(&event) {
-                budget.take_bytes(event.size())?;
-                preview.events.push(event);
-            }
-            Ok(preview.scanned < last)
-        })
-        .await?;
-        Ok(preview)
-    }
-
-    /// Shows the events of these sequences, newest first, as long as they are wanted.
-    async fn back(
-        &self,
-        namespace: &Namespace,
-        sequences: Range<i64>,
-        mut see: impl FnMut(Event) -> Result<bool, CodedError>,
-    ) -> Result<(), CodedError> {
-        let sequences = sequences.start.max(0)..sequences.end.min(Sequence::MAX.0);
-        if sequences.is_empty() {
-            return Ok(());
-        }
-        let mut before = Sequence(sequences.end);
+        let mut walk = Walk::new(self, &namespace.info.name, Span::default());
         loop {
-            let read = self.store.read_back(namespace, before, RECORDS_AT_ONCE);
-            let records = read.await.map_err(unavailable)?;
+            let records = walk.next(last - preview.scanned).await?;
             for record in &records {
-                for index in (0..record.content.events_len()).rev() {
-                    let Some(event) = Event::new(record.clone(), index) else {
+                for event in (0..record.content.events_len()).rev() {
+                    let Some(event) = Event::new(record.clone(), event) else {
                         continue;
                     };
-                    let sequence = event.sequence().0;
-                    if sequence < sequences.start {
-                        return Ok(());
+                    preview.scanned += 1;
+                    if filter.matches(&event) {
+                        budget.take_bytes(event.size())?;
+                        preview.events.push(event);
                     }
-                    if sequence < sequences.end && !see(event)? {
-                        return Ok(());
+                    if preview.scanned == last {
+                        return Ok(preview);
                     }
                 }
             }
-            match records.last() {
-                Some(last) => before = last.first(),
-                None => return Ok(()),
+            if records.is_empty() {
+                return Ok(preview);
             }
-            // A store may have answered at once, time and again.
-            tokio::task::yield_now().await;
         }
     }
 }

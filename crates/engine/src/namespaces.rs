@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use photinus_contract::store::{NamespaceInfo, Store, StoreError};
+use photinus_contract::store::{NamespaceInfo, ReadLimit, Store, StoreError};
 use photinus_contract::{CodedError, Namespace, Sequence, Timestamp};
 
 use crate::metrics::NamespaceMetrics;
@@ -70,7 +70,9 @@ impl NamespaceMap {
         tail_bytes_max: usize,
     ) -> Result<(), StoreError> {
         let head = store.head(&info.name).await?;
-        let newest = store.read_back(&info.name, Sequence::MAX, 1).await?;
+        let newest = store
+            .read_back(&info.name, Sequence::MAX, ReadLimit::records(1))
+            .await?;
         let newest = newest
             .first()
             .map_or(Timestamp::from_nanos(0), |r| r.content.created);

@@ -18,6 +18,7 @@
 mod bodies;
 mod errors;
 mod filters;
+mod lists;
 mod scalars;
 
 mod frames;
@@ -44,6 +45,7 @@ pub use crate::databases::databases;
 pub use crate::filters::filters;
 pub use crate::forms::forms;
 pub use crate::frames::frames;
+pub use crate::lists::lists;
 pub use crate::paths::paths;
 pub use crate::queries::queries;
 pub use crate::requests::requests;
@@ -67,13 +69,14 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     target("bodies", bodies),
     target("configuration", configuration),
     target("databases", databases),
     target("filters", filters),
     target("forms", forms),
     target("frames", frames),
+    target("lists", lists),
     target("paths", paths),
     target("queries", queries),
     target("requests", requests),

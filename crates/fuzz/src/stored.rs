@@ -122,7 +122,7 @@ impl Opened {
             Ok(page) => records.extend(page.records),
             Err(error) => note(error),
         }
-        match wait.block_on(store.read_back(&namespace, Sequence::MAX, 100)) {
+        match wait.block_on(store.read_back(&namespace, Sequence::MAX, limit)) {
             Ok(found) => records.extend(found),
             Err(error) => note(error),
         }

@@ -3,8 +3,10 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// What lists can be asked for: names of [`parameters`].
-const LIST: [&str; 3] = ["limit", "skip", "count"];
+use super::filters;
+
+/// What every list can be asked for: names of [`parameters`].
+const LIST: [&str; 6] = ["limit", "skip", "count", "sort", "ascending", "descending"];
 /// What can be wrong with any request: names of [`responses`], by their status.
 const ERRORS: [(&str, &str); 4] = [
     ("400", "Refused"),
@@ -19,7 +21,7 @@ const BODY_ERRORS: [(&str, &str); 3] = [("409", "Exists"), ("413", "TooLarge"), 
 pub(super) fn parameters() -> Value {
     let parameter = |name: &str, place: &str, schema: Value, text: &str| json!({"name": name, "in": place, "required": place == "path", "schema": schema, "description": text});
     let number = || json!({"type": "integer", "minimum": 0});
-    json!({
+    let mut parameters = json!({
         "ns": parameter("ns", "path", json!({"type": "string", "default": "default"}), "The namespace."),
         "rest": parameter("rest", "path", json!({"type": "string"}), "The folder."),
         "hash": parameter("hash", "path", json!({"type": "string"}), "Its hash: 64 hex digits."),
@@ -28,9 +30,19 @@ pub(super) fn parameters() -> Value {
         "skip": parameter("skip", "query", number(), "Items that come before the first, at most 1,000."),
         "count": flag(parameter("count", "query", json!({"type": ["boolean"]}),
             "Answers `{\"count\",\"total\",\"items\"}` instead of the items alone.")),
+        "sort": parameter("sort", "query", json!({"type": "string"}),
+            "Fields, with commas in between; one that begins with `-` from the last to the first."),
+        "ascending": flag(parameter("ascending", "query", json!({"type": ["boolean"]}),
+            "All fields of the sort from the first to the last.")),
+        "descending": flag(parameter("descending", "query", json!({"type": ["boolean"]}),
+            "All fields of the sort from the last to the first.")),
         "Request-Timeout": parameter("Request-Timeout", "header", json!({"type": "string"}),
             "How long it may take: seconds, or a duration such as `250ms`. 408 when it is over."),
-    })
+    });
+    if let Some(parameters) = parameters.as_object_mut() {
+        parameters.extend(filters::parameters());
+    }
+    parameters
 }
 
 /// The answers that more than one operation has: what is wrong.
@@ -90,9 +102,12 @@ fn add_parameters(path: &str, operation: &mut Value) {
         parameters.extend(given.filter(|given| given["in"] != "path").map(flag));
     }
     if let Some(operation) = operation.as_object_mut()
-        && operation.remove("x-list").is_some()
+        && let Some(collection) = operation.remove("x-list")
     {
-        parameters.extend(LIST.map(|name| reference("parameters", name)));
+        let collection = collection.as_str().unwrap_or_default();
+        let names = LIST.map(str::to_owned).into_iter();
+        let names = names.chain(filters::names(collection));
+        parameters.extend(names.map(|name| reference("parameters", &name)));
     }
     parameters.push(reference("parameters", "Request-Timeout"));
     operation["parameters"] = parameters.into();

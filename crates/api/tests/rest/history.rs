@@ -44,6 +44,21 @@ async fn a_history_is_what_the_filter_matches() {
         ("?startsequence=8&endsequence=4", &[]),
         ("?startsequence=&endsequence=&limit=1", &[10]),
         ("?startsequence=-5&endsequence=3", &[2]),
+        ("?sequence=%3C7", &[6, 4, 2]),
+        ("?limit=3&sequence=%3C7", &[6, 4]),
+        (
+            "?startsequence=2&endsequence=9&sequence=4&sequence=8&sequence=10",
+            &[8, 4],
+        ),
+        (
+            "?startsequence=1&endsequence=11&sort=sequence",
+            &[2, 4, 6, 8, 10],
+        ),
+        (
+            "?startsequence=1&endsequence=11&sort=sequence&limit=2",
+            &[8, 10],
+        ),
+        ("?topic=none", &[]),
     ] {
         let found = api.get(&format!("{path}{query}")).await.json(200);
         assert_eq!(sequences(&found["items"]), expected, "{query}");
@@ -68,6 +83,8 @@ async fn a_history_that_cannot_be_meant_is_refused() {
         ("startsequence=0&endsequence=1001", "FF10463"),
         ("limit=1001", "FF00192"),
         ("skip=1001", "FF00191"),
+        ("sequence=x", "FF00143"),
+        ("topic=%", "PH00400"),
     ] {
         let reply = api.get(&format!("{path}?{query}")).await;
         reply.is_error(400, code);

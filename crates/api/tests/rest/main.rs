@@ -11,6 +11,7 @@ mod groups;
 mod history;
 mod http_rules;
 mod listeners;
+mod lists;
 mod messages;
 mod metrics;
 mod mounts;

@@ -218,7 +218,7 @@ pub async fn a_closed_store_refuses_everything_as_closed(rig: &mut dyn Rig) {
         ("read", store.read(ns, Sequence(0), ALL).await.err()),
         (
             "read_back",
-            store.read_back(ns, Sequence::MAX, 9).await.err(),
+            store.read_back(ns, Sequence::MAX, ALL).await.err(),
         ),
         ("head", store.head(ns).await.err()),
         ("record", store.record(ns, part.0).await.err()),

@@ -126,9 +126,9 @@ pub async fn namespaces_do_not_mix(rig: &mut dyn Rig) {
     let value = message(2).value(0);
     assert!(store.value(&a, value).await.unwrap().is_none());
     assert!(store.value(&b, value).await.unwrap().is_some());
-    let back = store.read_back(&a, Sequence::MAX, 9).await.unwrap();
+    let back = store.read_back(&a, Sequence::MAX, ALL).await.unwrap();
     assert_eq!(back.len(), 2);
-    let back = store.read_back(&b, Sequence::MAX, 9).await.unwrap();
+    let back = store.read_back(&b, Sequence::MAX, ALL).await.unwrap();
     assert_eq!(back.len(), 1);
 }
 
@@ -167,7 +167,7 @@ pub async fn reads_stop_at_their_limits_and_say_so(rig: &mut dyn Rig) {
     assert!(!store.read(&ns, Sequence(0), ALL).await.unwrap().more);
 }
 
-/// Reading back begins with the newest record that begins below the border.
+/// Reading back begins with the newest record that begins below the border, and stops at each of its limits.
 pub async fn reading_back_begins_below_the_border(rig: &mut dyn Rig) {
     let store = &*rig.open();
     let ns = with_namespace(store, "ns").await;
@@ -188,14 +188,39 @@ pub async fn reading_back_begins_below_the_border(rig: &mut dyn Rig) {
         (two, 9, vec![two, one]),
         (two - 1, 9, vec![two, one]),
         (two - 1, 1, vec![two]),
-        (two - 1, 0, vec![]),
+        // At least one, if there is one.
+        (two - 1, 0, vec![two]),
+        (one, 0, vec![]),
         (two - 2, 9, vec![one]),
         (one, 9, vec![]),
         (0, 9, vec![]),
         (Sequence::OLDEST.0, 9, vec![]),
     ] {
-        let records = store.read_back(&ns, Sequence(before), limit).await.unwrap();
+        let records = ReadLimit::records(limit);
+        let records = store.read_back(&ns, Sequence(before), records).await;
+        let records = records.unwrap();
         let lasts: Vec<i64> = records.iter().map(|record| record.last.0).collect();
         assert_eq!(lasts, expected, "before {before}, at most {limit}");
+    }
+    let all = store.read_back(&ns, Sequence::MAX, ALL).await.unwrap();
+    let sizes = all.iter().map(|record| record.content.size());
+    let [newest, middle, oldest] = sizes.collect::<Vec<_>>()[..] else {
+        panic!("{all:?}")
+    };
+    for (before, bytes, expected) in [
+        (i64::MAX, 0, 1),
+        (i64::MAX, newest + middle - 1, 1),
+        (i64::MAX, newest + middle, 2),
+        (i64::MAX, newest + middle + oldest - 1, 2),
+        (i64::MAX, newest + middle + oldest, 3),
+        (two - 1, 0, 1),
+        (two - 1, middle + oldest - 1, 1),
+        (two - 1, middle + oldest, 2),
+    ] {
+        let records = usize::MAX;
+        let limit = ReadLimit { records, bytes };
+        let records = store.read_back(&ns, Sequence(before), limit).await;
+        let count = records.unwrap().len();
+        assert_eq!(count, expected, "before {before}, at most {bytes} bytes");
     }
 }

@@ -3,7 +3,7 @@
 use photinus_contract::data::Validator;
 use photinus_contract::id::EVENTS_PER_RECORD_MAX;
 use photinus_contract::record::NewRecord;
-use photinus_contract::store::{AppendError, Start};
+use photinus_contract::store::{AppendError, ReadLimit, Start};
 use photinus_contract::{EventType, Sequence};
 use uuid::Uuid;
 
@@ -30,7 +30,10 @@ pub async fn a_record_comes_back_as_it_was(rig: &mut dyn Rig) {
         let content = record.content.clone();
         let last = append_one(store, record).await.unwrap();
         let page = store.read(&ns, last.previous(), ALL).await.unwrap();
-        let back = store.read_back(&ns, Sequence::MAX, 1).await.unwrap();
+        let back = store
+            .read_back(&ns, Sequence::MAX, ReadLimit::records(1))
+            .await
+            .unwrap();
         let found = store.record(&ns, content.id.0).await.unwrap().unwrap();
         assert_eq!(page.records.len(), 1);
         for read in [&page.records[0], &back[0], &found] {

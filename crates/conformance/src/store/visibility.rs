@@ -62,7 +62,7 @@ impl Follower {
         assert!(self.newest() >= head, "a head that reads do not reach");
         let back = self
             .store
-            .read_back(&self.namespace, Sequence::MAX, 5)
+            .read_back(&self.namespace, Sequence::MAX, ReadLimit::records(5))
             .await
             .unwrap();
         self.follow().await;
@@ -185,7 +185,10 @@ async fn assert_found(store: &dyn Store, ns: &Namespace, id: MessageId, last: Se
     let page = store.read(ns, last.previous(), one).await.unwrap();
     let ids: Vec<_> = page.records.iter().map(|r| r.content.id).collect();
     assert_eq!(ids, [id], "answered, and not in the page");
-    let back = store.read_back(ns, last.next(), 1).await.unwrap();
+    let back = store
+        .read_back(ns, last.next(), ReadLimit::records(1))
+        .await
+        .unwrap();
     assert_eq!(back.first().map(|record| record.content.id), Some(id));
     for part in [id.0, id.event(0).0, id.value(0).0] {
         let found = store.record(ns, part).await.unwrap();
@@ -207,7 +210,10 @@ pub async fn a_record_is_seen_whole_while_others_are_written(rig: &mut dyn Rig) 
             let mut met = 0;
             loop {
                 let last = over.load(Ordering::Acquire);
-                let back = store.read_back(&ns, Sequence::MAX, 2).await.unwrap();
+                let back = store
+                    .read_back(&ns, Sequence::MAX, ReadLimit::records(2))
+                    .await
+                    .unwrap();
                 for record in back {
                     let id = record.content.id;
                     let sent = whole(&ns, number_of(id), &large);
@@ -260,7 +266,10 @@ pub async fn what_is_not_durable_is_not_seen(rig: &mut dyn Rig) {
     for _ in 0..20 {
         assert_eq!(store.head(ns).await, Ok(Sequence(s.at(10))));
         assert_eq!(sequences(&*store, ns, s.at(10)).await, NONE);
-        let back = store.read_back(ns, Sequence::MAX, 1).await.unwrap();
+        let back = store
+            .read_back(ns, Sequence::MAX, ReadLimit::records(1))
+            .await
+            .unwrap();
         assert_eq!(back[0].last, Sequence(s.at(10)));
         assert_eq!(store.record(ns, message(20).0).await, Ok(None));
         let value = store.value(ns, message(20).value(0)).await.unwrap();

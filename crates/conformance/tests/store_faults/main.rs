@@ -63,7 +63,8 @@ fn cases() -> Vec<Case> {
         order::an_answer_names_the_newest_sequence_before_the_record refuses NamesTheNewestBeforeTheCall;
         order::namespaces_do_not_mix refuses HasOneHeadForAllNamespaces;
         order::reads_stop_at_their_limits_and_say_so refuses NeverSaysMore;
-        order::reading_back_begins_below_the_border refuses ReadsBackOnlyWhatEndsBelow;
+        order::reading_back_begins_below_the_border refuses
+            ReadsBackOnlyWhatEndsBelow ReadsBackTooManyBytes;
         records::a_record_comes_back_as_it_was refuses DropsTheTag;
         records::a_record_is_found_by_the_id_of_each_part refuses FindsOnlyMessages;
         records::values_are_read_whether_inline_or_apart refuses LosesLargeValues;

@@ -38,6 +38,7 @@ pub(crate) enum Fault {
     HasOneHeadForAllNamespaces,
     NeverSaysMore,
     ReadsBackOnlyWhatEndsBelow,
+    ReadsBackTooManyBytes,
     // Records.
     DropsTheTag,
     FindsOnlyMessages,

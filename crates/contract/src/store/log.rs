@@ -46,12 +46,13 @@ pub trait Log: Send + Sync {
         limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Page, StoreError>>;
 
-    /// Reads records whose first event is before `before`, newest first, at most `limit` of them.
+    /// Reads records whose first event is before `before`, newest first, up to the limits; at least one if there is
+    /// one, however large.
     fn read_back(
         &self,
         namespace: &Namespace,
         before: Sequence,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>>;
 
     /// The sequence of the newest event of the namespace, or 0 if there is none.
@@ -72,13 +73,21 @@ pub trait Log: Send + Sync {
     ) -> BoxFuture<'static, Result<Option<Data>, StoreError>>;
 }
 
-/// How much [`Log::read`] reads at most.
+/// How much [`Log::read`] and [`Log::read_back`] read at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadLimit {
     /// Records.
     pub records: usize,
     /// Bytes, as [`RecordContent::size`](crate::record::RecordContent::size) counts them.
     pub bytes: usize,
+}
+
+impl ReadLimit {
+    /// So many records, however large they are.
+    pub fn records(records: usize) -> Self {
+        let bytes = usize::MAX;
+        Self { records, bytes }
+    }
 }
 
 /// A piece of the log.

@@ -9,9 +9,10 @@ use std::time::Duration;
 use photinus_contract::scripted::{Scripted, Seen};
 use photinus_contract::transport::Published;
 use photinus_contract::{
-    Batch, Callbacks, ConnectionId, Delivery, DeliveryId, MessageKind, Outcome, Response,
+    Batch, Callbacks, ConnectionId, Delivery, DeliveryId, MessageKind, Outcome, Record, Response,
     Subscription, SubscriptionId, VoidReason,
 };
+use photinus_engine::lists::Query;
 use photinus_engine::{Engine, EngineConfig, Handle, Parts, SubscriptionInput};
 use photinus_store_memory::MemoryStore;
 use serde_json::{Value, json};
@@ -93,6 +94,16 @@ impl Bench {
     }
 
     /// Publishes one message for each tag.
+    /// The newest messages.
+    pub(crate) async fn messages(&self) -> Vec<Arc<Record>> {
+        let listed = self.handle.messages("default", &Query::all(100)).await;
+        let messages = listed.unwrap().items;
+        messages
+            .iter()
+            .map(|message| message.record().clone())
+            .collect()
+    }
+
     pub(crate) async fn publish<const N: usize>(&self, tags: [&str; N]) -> Vec<Published> {
         let mut published = Vec::new();
         for tag in tags {

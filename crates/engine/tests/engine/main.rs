@@ -6,6 +6,7 @@ mod bench;
 mod catching_up;
 mod changes;
 mod connections;
+mod lists;
 mod live;
 mod metrics;
 mod outcomes;

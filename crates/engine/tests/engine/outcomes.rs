@@ -334,7 +334,7 @@ async fn a_reply_is_published_once_with_the_request_as_its_cid() {
     let again = bench.delivery().await;
     bench.answer(&again, reply());
     assert_eq!(bench.offset(subscription.id).await, 2);
-    let messages = bench.handle.messages("default", 0, 10).await.unwrap();
+    let messages = bench.messages().await;
     let replies: Vec<_> = messages
         .iter()
         .filter(|message| message.content.tag() == "reply")

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use photinus_contract::{MessageKind, Timestamp};
+use photinus_engine::lists::Query;
 use photinus_engine::metrics::Source;
 use photinus_engine::{Clock, Engine, EngineConfig, Parts, Pending, SystemClock};
 use photinus_store_memory::MemoryStore;
@@ -30,7 +31,8 @@ async fn one_event_for_each_topic() {
         .send(json!({"header": {"topics": ["a", "b", "c"]}}))
         .await;
     assert_eq!(published.sequence.0, 3);
-    let events = bench.handle.events("default", 0, 10).await.unwrap();
+    let events = bench.handle.events("default", &Query::all(10)).await;
+    let events = events.unwrap().items;
     assert_eq!(
         events
             .iter()

@@ -78,7 +78,7 @@ async fn crashed(bench: Bench, after: usize) -> Bench {
 
 /// All replies in the log, the oldest first.
 async fn replies(bench: &Bench) -> Vec<Arc<Record>> {
-    let mut messages = bench.handle.messages("default", 0, 100).await.unwrap();
+    let mut messages = bench.messages().await;
     messages.retain(|message| message.content.correlator.is_some());
     messages.reverse();
     messages

@@ -71,7 +71,7 @@ impl Log for Link {
         &self,
         namespace: &Namespace,
         before: Sequence,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
         self.read(
             |store| store.read_back(namespace, before, limit),

@@ -94,7 +94,7 @@ impl Log for MemoryStore {
         &self,
         namespace: &Namespace,
         before: Sequence,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
         self.read(|durable| {
             let Some(log) = durable.namespaces.get(namespace) else {
@@ -112,12 +112,16 @@ impl Log for MemoryStore {
                 .range(..before.0)
                 .rev()
                 .map(|(_, record)| record);
-            Ok(straddling
-                .into_iter()
-                .chain(below)
-                .take(limit)
-                .cloned()
-                .collect())
+            let (mut records, mut bytes) = (Vec::new(), 0);
+            for record in straddling.into_iter().chain(below) {
+                bytes += record.content.size();
+                let full = records.len() >= limit.records || bytes > limit.bytes;
+                if full && !records.is_empty() {
+                    break;
+                }
+                records.push(record.clone());
+            }
+            Ok(records)
         })
     }
 

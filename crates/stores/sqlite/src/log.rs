@@ -53,7 +53,7 @@ impl Log for SqliteStore {
         &self,
         namespace: &Namespace,
         before: Sequence,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
         let Some(number) = self.namespace(namespace) else {
             return self.readers.read(|_| Ok(Vec::new()));
@@ -142,9 +142,8 @@ fn read_back(
     number: i64,
     namespace: &Namespace,
     before: Sequence,
-    limit: usize,
+    limit: ReadLimit,
 ) -> Result<Vec<Arc<Record>>, Error> {
-    let mut records = Vec::new();
     let border = position(number, before.0);
     // Of the records that end at the border or above it, only the lowest can begin below it.
     let straddling = connection
@@ -157,17 +156,25 @@ fn read_back(
         .next()
         .transpose()?
         .filter(|record| record.first() < before);
-    records.extend(straddling.map(Arc::new));
+    let mut bytes = match &straddling {
+        Some(record) => record.content.size(),
+        None => 0,
+    };
+    let mut records = Vec::from_iter(straddling.map(Arc::new));
 
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM log WHERE pos > ?1 AND pos < ?2 ORDER BY pos DESC"
     ))?;
     let mut rows = statement.query([position(number, 0), border])?;
-    while records.len() < limit {
+    while records.is_empty() || records.len() < limit.records {
         let Some(row) = rows.next()? else { break };
-        records.push(Arc::new(row::decode(row, namespace)?));
+        let record = row::decode(row, namespace)?;
+        bytes += record.content.size();
+        if !records.is_empty() && bytes > limit.bytes {
+            break;
+        }
+        records.push(Arc::new(record));
     }
-    records.truncate(limit);
     Ok(records)
 }
 

@@ -49,7 +49,7 @@ impl Model {
             }
         }
         let mut back = store
-            .read_back(namespace, Sequence::MAX, log.len() + 1)
+            .read_back(namespace, Sequence::MAX, ReadLimit::records(log.len() + 1))
             .await
             .unwrap();
         back.reverse();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use photinus_contract::{HandOver, SubscriptionId};
+use photinus_engine::lists::Query;
 use serde_json::{Value, json};
 
 use crate::transport::bench::{Bench, Sent, is_attempt};
@@ -123,10 +124,10 @@ pub(super) fn flood_message() -> Value {
 async fn flood(bench: &Bench) -> Result<Vec<Sent>, Fault> {
     let message = flood_message();
     let mut sent = bench.send(message.clone(), TOPICS).await?;
-    let bytes = bench.handle.events("default", 0, 1).await;
+    let bytes = bench.handle.events("default", &Query::all(1)).await;
     let bytes: usize = bytes
         .ok()
-        .and_then(|events| Some(events.first()?.open_json().len() * TOPICS))
+        .and_then(|events| Some(events.items.first()?.open_json().len() * TOPICS))
         .unwrap_or(1);
     // Half as much again as it may hold.
     for _ in 0..(bench.subject.full_after * 3 / 2).div_ceil(bytes) {

@@ -2,6 +2,7 @@
 
 use photinus_contract::Sequence;
 use photinus_contract::store::Parked;
+use photinus_engine::lists::Query;
 use serde_json::json;
 
 use crate::transport::bench::{Bench, is_attempt, own};
@@ -142,11 +143,13 @@ pub(super) async fn reply(bench: &mut Bench) -> Kept {
 
     let messages = bench
         .handle
-        .messages("default", 0, 100)
+        .messages("default", &Query::all(100))
         .await
         .map_err(own)?;
     let answers: Vec<_> = messages
+        .items
         .iter()
+        .map(|message| message.record())
         .filter(|record| {
             [question.message, next.message]
                 .iter()

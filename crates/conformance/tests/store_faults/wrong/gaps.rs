@@ -18,7 +18,10 @@ pub(super) fn is_filler(record: &Record) -> bool {
 impl Wrong {
     /// The newest sequence that is seen.
     pub(super) fn newest(&self, namespace: &Namespace) -> Sequence {
-        let all = now(self.inner.read_back(namespace, Sequence::MAX, usize::MAX));
+        let all =
+            now(self
+                .inner
+                .read_back(namespace, Sequence::MAX, ReadLimit::records(usize::MAX)));
         let all = all.unwrap_or_default();
         let newest = all.iter().find(|record| !is_filler(record));
         newest.map_or(Sequence(0), |record| record.last)
@@ -53,7 +56,8 @@ impl Wrong {
             let named = answers.zip(owners).map(|(answer, (namespace, events))| {
                 let last = answer?.last;
                 let first = Sequence(last.0 + 1 - events as i64);
-                let below = now(inner.read_back(&namespace, first, usize::MAX)).unwrap_or_default();
+                let below = now(inner.read_back(&namespace, first, ReadLimit::records(usize::MAX)))
+                    .unwrap_or_default();
                 let previous = below.iter().find(|record| !is_filler(record));
                 Ok(Appended::new(
                     previous.map_or(Sequence(0), |record| record.last),

@@ -89,16 +89,23 @@ impl Log for Wrong {
         &self,
         namespace: &Namespace,
         before: Sequence,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
-        // One more, because one may not be visible.
-        let all = now(self.inner.read_back(namespace, before, usize::MAX));
+        // All, because some may not be visible.
+        let all = ReadLimit::records(usize::MAX);
+        let all = now(self.inner.read_back(namespace, before, all));
         let records = all.map(|all| {
             let mut records = self.visible(namespace, all);
             if self.is(Fault::ReadsBackOnlyWhatEndsBelow) {
                 records.retain(|record| record.last < before);
             }
-            records.truncate(limit);
+            let mut bytes = 0;
+            let count = records.iter().take(limit.records).take_while(|record| {
+                bytes += record.content.size();
+                bytes <= limit.bytes || self.is(Fault::ReadsBackTooManyBytes)
+            });
+            let count = count.count().max(1);
+            records.truncate(count);
             if self.is(Fault::ShowsHalfARecord) {
                 records = records.into_iter().map(|r| self.half(r)).collect();
             }

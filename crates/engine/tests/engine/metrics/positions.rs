@@ -155,14 +155,7 @@ async fn while_the_store_refuses_writes_nobody_is_told_to_come() {
     settle().await;
     assert_eq!(bench.handle.readiness(), Ok(()));
     assert_eq!(Figures::of(&bench).await.get("photinus_store_failing"), 0.0);
-    assert!(
-        bench
-            .handle
-            .messages("default", 0, 9)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(bench.messages().await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
