@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 use photinus_contract::{CodedError, Data, DataId};
 use photinus_engine::DataText;
+use photinus_engine::lists::DATA;
 use uuid::Uuid;
 
 use crate::App;
@@ -13,7 +14,7 @@ use crate::body::JsonText;
 use crate::errors::{ApiError, nothing_found};
 use crate::params::{InNamespace, PathId};
 use crate::query::Query;
-use crate::replies::{json, json_text, no_content};
+use crate::replies::{json, json_list, json_text, no_content};
 
 /// The values, newest first.
 #[utoipa::path(
@@ -28,9 +29,8 @@ pub(crate) async fn list(
     ns: InNamespace,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let page = query.asks::<Data>(&[])?;
-    let data = app.handle.data(ns.name(), page.skip, page.limit).await?;
-    Ok(json(StatusCode::OK, &data))
+    let asked = query.asks(&DATA)?;
+    Ok(json_list(app.handle.data(ns.name(), &asked).await?))
 }
 
 /// Stores a value by itself, or a file, for messages to refer to.

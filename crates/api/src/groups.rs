@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use photinus_contract::store::Group;
-use photinus_engine::lists::Listed;
+use photinus_engine::lists::GROUPS;
 
 use crate::App;
 use crate::errors::{ApiError, nothing_found};
@@ -25,12 +25,9 @@ pub(crate) async fn list(
     ns: InNamespace,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let page = query.asks::<Group>(&[])?;
-    let items = app.handle.groups(ns.name(), page.skip, page.limit).await?;
-    let total = None;
-    Ok(list_of(Listed { items, total }, |group, out| {
-        write(&group, out)
-    }))
+    let asked = query.asks(&GROUPS)?;
+    let groups = app.handle.groups(ns.name(), &asked).await?;
+    Ok(list_of(groups, |group, out| write(&group, out)))
 }
 
 /// A group of private messages.

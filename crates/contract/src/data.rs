@@ -105,6 +105,15 @@ pub enum Validator {
 }
 
 impl Validator {
+    /// It as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Validator::Json => "json",
+            Validator::None => "none",
+            Validator::Definition => "definition",
+        }
+    }
+
     /// The letter that stands for it where space counts.
     pub fn letter(self) -> char {
         match self {

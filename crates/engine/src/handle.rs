@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use photinus_contract::name::check_name;
-use photinus_contract::store::{NamespaceInfo, Pause, ReadLimit};
+use photinus_contract::store::{NamespaceInfo, Pause};
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
     CodedError, Data, DataId, Event, EventId, MessageInput, MessageKind, Namespace, Record,
@@ -17,7 +17,7 @@ use crate::changes::Changes;
 use crate::committer::Chain;
 use crate::core::Core;
 use crate::history::Preview;
-use crate::lists::{Listed, ListedMessage, Query};
+use crate::lists::{ListBudget, Listed, ListedMessage, Query};
 use crate::metrics::{Sink, Source};
 use crate::publish::{Lot, MessageText, Pending, Prepared, Receipt, unavailable};
 use crate::seek::{SeekTo, Sought};
@@ -25,37 +25,10 @@ use crate::standing::SubscriptionStatus;
 use crate::subscribe::{SYSTEM_TRANSPORT, SubscriptionInput};
 use crate::values;
 
-/// How many records a list reads at once.
-const LIST_RECORDS: usize = 64;
-
 /// The engine as the API sees it. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
     core: Arc<Core>,
-}
-
-/// What is left of the bytes that one list may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct ListBudget {
-    bytes: usize,
-}
-
-impl ListBudget {
-    /// Counts a value. `PH00414` if there is no room for it.
-    pub fn take(&mut self, value: &Data) -> Result<(), CodedError> {
-        self.take_bytes(value.value.get().len())
-    }
-
-    pub(crate) fn take_bytes(&mut self, bytes: usize) -> Result<(), CodedError> {
-        let left = self.bytes.checked_sub(bytes);
-        self.bytes = left.ok_or_else(|| {
-            CodedError::bad_request(
-                "PH00414",
-                "The list would hold more bytes than the server gives at once: ask for fewer with 'limit'",
-            )
-        })?;
-        Ok(())
-    }
 }
 
 impl Handle {
@@ -354,49 +327,15 @@ impl Handle {
         Ok(record.filter(|record| record.content.id.0 == id))
     }
 
-    /// Values of a namespace, newest first: those in the log, and those stored by themselves.
+    /// The values of a namespace that a query asks for, those in the log and those stored by themselves; newest first,
+    /// if it does not say otherwise.
     pub async fn data(
         &self,
         namespace: &str,
-        skip: usize,
-        limit: usize,
-    ) -> Result<Vec<Data>, CodedError> {
-        let store = &*self.core.store;
-        let name = self.core.namespaces.get(namespace)?.info.name.clone();
-        let mut budget = self.list_budget();
-        let mut stored = self.stored_data(&name, skip + limit, &mut budget).await?;
-        stored.reverse();
-        let items = self.list(namespace, 0, skip + limit, |record| {
-            record.content.values_len()
-        });
-        let mut items = items.await?.into_iter().peekable();
-        let mut values = Vec::new();
-        for place in 0..skip + limit {
-            // Ids are in time order, of both.
-            let newest = items
-                .peek()
-                .map(|(record, index)| record.content.id.value(*index));
-            let is_stored = match (newest, stored.last()) {
-                (Some(newest), Some(stored)) => stored.id > newest,
-                (newest, _) => newest.is_none(),
-            };
-            let value = match is_stored {
-                true if stored.is_empty() => break,
-                true => stored.pop(),
-                false => match items.next().filter(|_| place >= skip) {
-                    Some((record, index)) => {
-                        let id = record.content.id.value(index);
-                        let value = values::of_record(store, &record, id).await;
-                        let value = value.map_err(unavailable)?;
-                        value.iter().try_for_each(|value| budget.take(value))?;
-                        value
-                    }
-                    None => None,
-                },
-            };
-            values.extend(value.filter(|_| place >= skip));
-        }
-        Ok(values)
+        query: &Query<Data>,
+    ) -> Result<Listed<Data>, CodedError> {
+        let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
+        self.core.list_data(&namespace, query).await
     }
 
     /// A value, by its id.
@@ -418,9 +357,7 @@ impl Handle {
 
     /// How much a list of values may hold.
     pub fn list_budget(&self) -> ListBudget {
-        ListBudget {
-            bytes: self.core.config.list_bytes_max,
-        }
+        ListBudget::new(self.core.config.list_bytes_max)
     }
 
     /// The kind of store that everything is kept in.
@@ -470,41 +407,5 @@ impl Handle {
             .record(&namespace, id)
             .await
             .map_err(unavailable)
-    }
-
-    /// Walks the log back over the items of its records, of which each has `count`. Returns, newest first,
-    /// the record of each item and the item's index in it.
-    async fn list(
-        &self,
-        namespace: &str,
-        mut skip: usize,
-        limit: usize,
-        count: fn(&Record) -> usize,
-    ) -> Result<Vec<(Arc<Record>, usize)>, CodedError> {
-        let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
-        let mut found = Vec::new();
-        let mut budget = self.list_budget();
-        let mut before = Sequence::MAX;
-        while found.len() < limit {
-            let read = (skip + limit - found.len()).min(LIST_RECORDS);
-            let limit = ReadLimit {
-                records: read,
-                bytes: self.core.config.page_bytes_max,
-            };
-            let records = self.core.store.read_back(&namespace, before, limit).await;
-            let records = records.map_err(unavailable)?;
-            let Some(last) = records.last() else { break };
-            before = last.first();
-            for record in &records {
-                budget.take_bytes(record.content.size())?;
-                let items = count(record);
-                let skipped = skip.min(items);
-                skip -= skipped;
-                let indices = (0..items - skipped).rev();
-                found.extend(indices.map(|index| (record.clone(), index)));
-            }
-        }
-        found.truncate(limit);
-        Ok(found)
     }
 }

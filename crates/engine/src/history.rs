@@ -7,8 +7,7 @@ use std::ops::Range;
 use photinus_contract::{CodedError, Event, SubscriptionFilter, SubscriptionId};
 
 use crate::core::Core;
-use crate::handle::ListBudget;
-use crate::lists::{Query, Span, Walk};
+use crate::lists::{ListBudget, Query, Span, Walk};
 
 /// What a filter would choose among the newest events.
 #[derive(Clone, Debug)]

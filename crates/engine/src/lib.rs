@@ -50,7 +50,7 @@ pub use clock::{Clock, SystemClock};
 pub use committer::Chain;
 pub use config::EngineConfig;
 pub use engine::{Engine, Parts, StartError};
-pub use handle::{Handle, ListBudget};
+pub use handle::Handle;
 pub use history::Preview;
 pub use publish::{DataText, HeaderText, Lot, MessageText, Pending, Prepared, Receipt, as_ready};
 pub use seek::{Following, SeekTo, Sought};

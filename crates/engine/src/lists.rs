@@ -16,14 +16,17 @@ mod field;
 mod order;
 mod query;
 
+mod budget;
 mod collector;
+mod data;
 mod log;
 mod walk;
 
 mod collections;
 mod message;
 
-pub use self::collections::{EVENTS, MESSAGES, SUBSCRIPTIONS};
+pub use self::budget::ListBudget;
+pub use self::collections::{DATA, EVENTS, GROUPS, MESSAGES, SUBSCRIPTIONS};
 pub use self::collector::{Collector, Listed};
 pub use self::field::{Field, Kind, Value};
 pub use self::message::ListedMessage;

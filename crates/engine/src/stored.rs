@@ -1,22 +1,18 @@
-//! How is data stored that no message brings, and how are it and groups listed?
+//! How is data stored that no message brings, and how are groups shown?
 
 use std::sync::Arc;
 
 use photinus_contract::data::{DatatypeRef, Hash, Validator};
 use photinus_contract::store::Group;
-use photinus_contract::{
-    ChangeEvent, ChangeKind, CodedError, Data, DataId, MessageId, Namespace, Timestamp,
-};
+use photinus_contract::{ChangeEvent, ChangeKind, CodedError, Data, DataId, MessageId, Namespace};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::blobs::described;
 use crate::core::Core;
-use crate::handle::{Handle, ListBudget};
+use crate::handle::Handle;
+use crate::lists::{Listed, Query};
 use crate::publish::{DataText, normalised, sha256, unavailable, validator_named};
-
-/// How many rows a list reads at once.
-const ROWS: usize = 64;
 
 /// What is said of data that is to be stored, found right.
 pub(crate) struct Checked {
@@ -183,57 +179,14 @@ impl Handle {
         core.to_the_end(change).await
     }
 
-    /// Stored data, newest first, as far as `budget` goes.
-    pub(crate) async fn stored_data(
-        &self,
-        namespace: &Namespace,
-        limit: usize,
-        budget: &mut ListBudget,
-    ) -> Result<Vec<Data>, CodedError> {
-        let mut found: Vec<Data> = Vec::new();
-        while found.len() < limit {
-            let before = found.last().map(|data| data.id);
-            let read = (limit - found.len()).min(ROWS);
-            let page = self.core().store.stored_data(namespace, before, read).await;
-            let page = page.map_err(unavailable)?;
-            if page.is_empty() {
-                break;
-            }
-            for data in page {
-                budget.take(&data)?;
-                found.push(data);
-            }
-        }
-        Ok(found)
-    }
-
-    /// Groups of a namespace, those first used last first.
+    /// The groups of a namespace that a query asks for; those first used last first, if it does not say otherwise.
     pub async fn groups(
         &self,
         namespace: &str,
-        skip: usize,
-        limit: usize,
-    ) -> Result<Vec<Group>, CodedError> {
-        let core = self.core();
-        let namespace = core.namespaces.get(namespace)?.info.name.clone();
-        let (mut skip, mut found) = (skip, Vec::new());
-        let mut before: Option<(Timestamp, Hash)> = None;
-        let mut budget = self.list_budget();
-        while found.len() < limit {
-            let page = core.store.groups(&namespace, before, ROWS).await;
-            let page = page.map_err(unavailable)?;
-            let Some(last) = page.last() else { break };
-            before = Some((last.created, last.hash));
-            for group in page {
-                if skip > 0 {
-                    skip -= 1;
-                } else if found.len() < limit {
-                    budget.take_bytes(group.definition.get().len())?;
-                    found.push(group);
-                }
-            }
-        }
-        Ok(found)
+        query: &Query<Group>,
+    ) -> Result<Listed<Group>, CodedError> {
+        let namespace = self.core().namespaces.get(namespace)?.info.name.clone();
+        self.core().list_groups(&namespace, query).await
     }
 
     /// The group with this hash.

@@ -1,12 +1,14 @@
 //! What can the lists be filtered by?
 
-use photinus_engine::lists::{EVENTS, Field, Kind, MESSAGES, SUBSCRIPTIONS};
+use photinus_engine::lists::{DATA, EVENTS, Field, GROUPS, Kind, MESSAGES, SUBSCRIPTIONS};
 use serde_json::{Map, Value, json};
 
 /// The fields of the collection that an operation names with `x-list`.
 fn fields(collection: &str) -> Vec<(&'static str, Kind)> {
     match collection {
         "events" => of(&EVENTS),
+        "data" => of(&DATA),
+        "groups" => of(&GROUPS),
         "messages" => of(&MESSAGES),
         "subscriptions" => of(&SUBSCRIPTIONS),
         _ => Vec::new(),
@@ -14,7 +16,7 @@ fn fields(collection: &str) -> Vec<(&'static str, Kind)> {
 }
 
 /// All collections.
-const COLLECTIONS: [&str; 3] = ["events", "messages", "subscriptions"];
+const COLLECTIONS: [&str; 5] = ["data", "events", "groups", "messages", "subscriptions"];
 
 fn of<R>(fields: &[Field<R>]) -> Vec<(&'static str, Kind)> {
     let pairs = fields.iter().map(|field| (field.name, field.kind));

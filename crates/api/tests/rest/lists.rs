@@ -253,3 +253,109 @@ async fn a_query_that_cannot_be_understood_is_refused() {
     let refused = api.post(&format!("{BROADCAST}?confirm=%"), json!({})).await;
     refused.json(400);
 }
+
+#[tokio::test]
+async fn data_of_both_places_is_filtered_by_every_field() {
+    let api = Api::new().await;
+    let mut all = Vec::new();
+    for number in 1..=6 {
+        let value = json!({"n": number, "text": "x".repeat(number * 10)});
+        // In turn in the log, and by itself.
+        let id = if number % 2 == 1 {
+            let body = json!({"data": [{"value": value}]});
+            api.post(BROADCAST, body).await.json(202)["data"][0]["id"].clone()
+        } else {
+            let validator = if number == 4 { "none" } else { "json" };
+            let body = json!({"value": value, "validator": validator});
+            api.post("/api/v1/data", body).await.json(201)["id"].clone()
+        };
+        let shown = api
+            .get(&format!("/api/v1/data/{}", id.as_str().unwrap()))
+            .await;
+        all.push(shown.json(200));
+    }
+    let of = |number: usize, key: &str| all[number - 1][key].as_str().unwrap();
+    for (query, expected) in [
+        (String::new(), "6 5 4 3 2 1"),
+        ("limit=2&skip=1".to_owned(), "5 4"),
+        (format!("id={}&id={}", of(2, "id"), of(5, "id")), "5 2"),
+        (format!("id=!{}&limit=3", of(5, "id")), "6 4 3"),
+        ("id=x".to_owned(), ""),
+        ("validator=none".to_owned(), "4"),
+        ("validator=!json&count".to_owned(), "4"),
+        ("datatype.name=".to_owned(), "6 5 4 3 2 1"),
+        ("datatype.version=!".to_owned(), ""),
+        (format!("hash={}", of(3, "hash")), "3"),
+        ("blob.hash=!?".to_owned(), ""),
+        ("blob.hash=?&limit=1".to_owned(), "6"),
+        ("blob.name=@x".to_owned(), ""),
+        ("blob.size=>0".to_owned(), ""),
+        (format!("created=>={}", of(5, "created")), "6 5"),
+        (
+            format!(
+                "created=[>={}&created=<={}",
+                of(2, "created"),
+                of(3, "created")
+            ),
+            "3 2",
+        ),
+        (r#"value=@"n":4"#.to_owned(), "4"),
+        ("value=?".to_owned(), ""),
+        ("value=!?&limit=1".to_owned(), "6"),
+        ("sort=created&limit=3".to_owned(), "1 2 3"),
+        ("sort=value&skip=4".to_owned(), "5 6"),
+        ("public=&blob.public=&blob.path=&limit=1".to_owned(), "6"),
+    ] {
+        let shown = list(&api, &format!("data?{query}")).await;
+        let counted = shown["items"].as_array();
+        let items = counted.or(shown.as_array()).unwrap();
+        let numbers: Vec<_> = items
+            .iter()
+            .map(|item| item["value"]["n"].to_string())
+            .collect();
+        assert_eq!(numbers.join(" "), expected, "{query}");
+    }
+    let counted = list(&api, "data?count&limit=2&validator=json").await;
+    assert_eq!(
+        (&counted["count"], &counted["total"]),
+        (&json!(2), &json!(5))
+    );
+    let refused = api.get("/api/v1/data?blob.size=@1").await;
+    refused.is_error(400, "FF00145");
+}
+
+#[tokio::test]
+async fn groups_are_filtered_by_every_field() {
+    let api = Api::new().await;
+    let mut hashes = Vec::new();
+    for name in ["a", "b", "c"] {
+        let body = json!({"group": {"name": name, "members": [{"identity": "o"}]}});
+        let sent = api
+            .post("/api/v1/messages/private?confirm", body)
+            .await
+            .json(200);
+        hashes.push(sent["header"]["group"].as_str().unwrap().to_owned());
+    }
+    for (query, expected) in [
+        (String::new(), "c b a"),
+        (format!("hash={}", hashes[1]), "b"),
+        ("description=^a".to_owned(), "a"),
+        ("message=?&ledger=?&limit=1".to_owned(), "c"),
+        ("message=!?".to_owned(), ""),
+        ("created=>=1690000000&sort=created".to_owned(), "a b c"),
+        ("sort=-description&limit=1&skip=1".to_owned(), "b"),
+    ] {
+        let shown = list(&api, &format!("groups?{query}")).await;
+        let items = shown.as_array().unwrap().iter();
+        let names: Vec<_> = items.map(|item| item["name"].as_str().unwrap()).collect();
+        assert_eq!(names.join(" "), expected, "{query}");
+    }
+    let counted = list(&api, "groups?count&limit=1").await;
+    assert_eq!(
+        (&counted["count"], &counted["total"]),
+        (&json!(1), &json!(3))
+    );
+    api.get("/api/v1/groups?created=x")
+        .await
+        .is_error(400, "FF00143");
+}

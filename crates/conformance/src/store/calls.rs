@@ -195,9 +195,9 @@ pub async fn a_closed_store_refuses_everything_as_closed(rig: &mut dyn Rig) {
     errors.extend([
         ("update_subscription", update),
         ("put_group", store.put_group(group).await.err()),
-        ("groups", store.groups(ns, None, 9).await.err()),
+        ("groups", store.groups(ns, None, ALL).await.err()),
         ("put_data", store.put_data(data(ns, 50, "1")).await.err()),
-        ("stored_data", store.stored_data(ns, None, 9).await.err()),
+        ("stored_data", store.stored_data(ns, None, ALL).await.err()),
         (
             "delete_data",
             store.delete_data(ns, data_id(50)).await.err(),

@@ -1,7 +1,7 @@
 //! Are namespaces and groups kept?
 
 use photinus_contract::Timestamp;
-use photinus_contract::store::{CreateNamespaceError, Group, NamespaceInfo};
+use photinus_contract::store::{CreateNamespaceError, Group, NamespaceInfo, ReadLimit};
 use serde_json::value::RawValue;
 
 use super::Rig;
@@ -62,7 +62,8 @@ pub async fn groups_stay_as_they_were_first_stored(rig: &mut dyn Rig) {
     assert!(store.put_group(lost).await.is_err());
 }
 
-/// Groups are listed in their namespace, those first used last first, and the last of a page leads to the next.
+/// Groups are listed in their namespace, those first used last first, the last of a page leads to the next, and a
+/// page stops at each of its limits.
 pub async fn groups_are_listed_by_their_first_use(rig: &mut dyn Rig) {
     let store = &*rig.open();
     let ns = with_namespace(store, "ns").await;
@@ -80,11 +81,16 @@ pub async fn groups_are_listed_by_their_first_use(rig: &mut dyn Rig) {
         names.collect::<Vec<_>>()
     };
     let all = [r#"{"name":"g2"}"#, r#"{"name":"g4"}"#, r#"{"name":"g1"}"#];
-    assert_eq!(listed(None, 9).await, all);
-    assert_eq!(listed(None, 2).await, all[..2]);
-    assert_eq!(listed(Some((6, 2)), 9).await, all[1..]);
-    assert_eq!(listed(Some((5, 4)), 9).await, all[2..]);
-    assert!(listed(Some((5, 1)), 9).await.is_empty());
-    let nowhere = store.groups(&namespace("nowhere"), None, 9).await;
+    let few = |records, bytes| ReadLimit { records, bytes };
+    let bytes = all[0].len();
+    assert_eq!(listed(None, ALL).await, all);
+    assert_eq!(listed(None, few(2, usize::MAX)).await, all[..2]);
+    assert_eq!(listed(None, few(9, bytes * 2)).await, all[..2]);
+    assert_eq!(listed(None, few(9, bytes * 2 - 1)).await, all[..1]);
+    assert_eq!(listed(None, few(0, 0)).await, all[..1]);
+    assert_eq!(listed(Some((6, 2)), ALL).await, all[1..]);
+    assert_eq!(listed(Some((5, 4)), ALL).await, all[2..]);
+    assert!(listed(Some((5, 1)), ALL).await.is_empty());
+    let nowhere = store.groups(&namespace("nowhere"), None, ALL).await;
     assert!(nowhere.unwrap().is_empty());
 }

@@ -125,7 +125,7 @@ impl Furnished {
         );
         let group = store.group(ns, hash(1)).await.unwrap().unwrap();
         assert_eq!(group.definition.get(), r#"{"name":"g"}"#);
-        let stored = store.stored_data(ns, None, 9).await.unwrap();
+        let stored = store.stored_data(ns, None, ALL).await.unwrap();
         assert_eq!(stored.len(), 1);
         let stored = store.value(ns, data_id(40)).await.unwrap().unwrap();
         assert_eq!(stored.value.get(), "[1.0]");

@@ -2,6 +2,7 @@
 
 use photinus_contract::Data;
 use photinus_contract::data::DatatypeRef;
+use photinus_contract::store::ReadLimit;
 
 use super::Rig;
 use super::make::*;
@@ -32,7 +33,7 @@ pub async fn data_comes_back_as_it_was(rig: &mut dyn Rig) {
     assert!(store.value(&ns, data_id(5)).await.unwrap().is_none());
 }
 
-/// The newest comes first, and the last id of a page leads to the next.
+/// The newest comes first, the last id of a page leads to the next, and a page stops at each of its limits.
 pub async fn data_is_listed_newest_first_in_pages(rig: &mut dyn Rig) {
     let store = &*rig.open();
     let ns = with_namespace(store, "ns").await;
@@ -46,12 +47,15 @@ pub async fn data_is_listed_newest_first_in_pages(rig: &mut dyn Rig) {
         let listed = store.stored_data(&ns, before, limit).await.unwrap();
         listed.iter().map(|data| data.id).collect::<Vec<_>>()
     };
-    assert_eq!(listed(None, 9).await, [5, 4, 2, 1].map(data_id));
-    assert_eq!(listed(None, 2).await, [5, 4].map(data_id));
-    assert_eq!(listed(Some(4), 1).await, [2].map(data_id));
-    assert_eq!(listed(Some(3), 9).await, [2, 1].map(data_id));
-    assert!(listed(Some(1), 9).await.is_empty());
-    let nowhere = store.stored_data(&namespace("nowhere"), None, 9).await;
+    let few = |records, bytes| ReadLimit { records, bytes };
+    assert_eq!(listed(None, ALL).await, [5, 4, 2, 1].map(data_id));
+    assert_eq!(listed(None, few(2, 9)).await, [5, 4].map(data_id));
+    assert_eq!(listed(None, few(9, 2)).await, [5, 4].map(data_id));
+    assert_eq!(listed(Some(4), few(1, 9)).await, [2].map(data_id));
+    assert_eq!(listed(Some(4), few(0, 0)).await, [2].map(data_id));
+    assert_eq!(listed(Some(3), ALL).await, [2, 1].map(data_id));
+    assert!(listed(Some(1), ALL).await.is_empty());
+    let nowhere = store.stored_data(&namespace("nowhere"), None, ALL).await;
     assert!(nowhere.unwrap().is_empty());
 }
 
@@ -77,8 +81,14 @@ pub async fn an_id_of_data_is_taken_once(rig: &mut dyn Rig) {
     }
     let found = store.value(&ns, data_id(1)).await.unwrap().unwrap();
     assert_eq!(found.value.get(), "1");
-    assert_eq!(store.stored_data(&ns, None, 9).await.unwrap().len(), 1);
-    assert!(store.stored_data(&other, None, 9).await.unwrap().is_empty());
+    assert_eq!(store.stored_data(&ns, None, ALL).await.unwrap().len(), 1);
+    assert!(
+        store
+            .stored_data(&other, None, ALL)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 /// Deleted data is gone for every read; what has another id or is elsewhere stays, and so do values of the log.
@@ -97,7 +107,7 @@ pub async fn deleted_data_is_gone(rig: &mut dyn Rig) {
     assert_eq!(store.delete_data(&ns, data_id(1)).await, Ok(true));
     assert_eq!(store.delete_data(&ns, data_id(1)).await, Ok(false));
     assert!(store.value(&ns, data_id(1)).await.unwrap().is_none());
-    let left = store.stored_data(&ns, None, 9).await.unwrap();
+    let left = store.stored_data(&ns, None, ALL).await.unwrap();
     assert_eq!(
         left.iter().map(|data| data.id).collect::<Vec<_>>(),
         [data_id(2)]

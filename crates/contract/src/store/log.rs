@@ -73,12 +73,14 @@ pub trait Log: Send + Sync {
     ) -> BoxFuture<'static, Result<Option<Data>, StoreError>>;
 }
 
-/// How much [`Log::read`] and [`Log::read_back`] read at most.
+/// How much a call reads at most of what has many rows. Unless it says otherwise, it reads at least one if there is one,
+/// however large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadLimit {
-    /// Records.
+    /// Records, or other rows.
     pub records: usize,
-    /// Bytes, as [`RecordContent::size`](crate::record::RecordContent::size) counts them.
+    /// Bytes, as [`RecordContent::size`](crate::record::RecordContent::size) counts them; of other rows those of
+    /// their JSON.
     pub bytes: usize,
 }
 
@@ -87,6 +89,17 @@ impl ReadLimit {
     pub fn records(records: usize) -> Self {
         let bytes = usize::MAX;
         Self { records, bytes }
+    }
+
+    /// Takes a row of so many bytes from what may still be read, if it fits; nothing else does then. The first
+    /// always fits: `is_first` says whether it is that.
+    pub fn takes(&mut self, is_first: bool, bytes: usize) -> bool {
+        let left = self
+            .records
+            .checked_sub(1)
+            .zip(self.bytes.checked_sub(bytes));
+        (self.records, self.bytes) = left.unwrap_or_default();
+        left.is_some() || is_first
     }
 }
 

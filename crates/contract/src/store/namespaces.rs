@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::StoreError;
+use super::{ReadLimit, StoreError};
 use crate::BoxFuture;
 use crate::data::Hash;
 use crate::name::Namespace;
@@ -31,13 +31,13 @@ pub trait Namespaces: Send + Sync {
         hash: Hash,
     ) -> BoxFuture<'static, Result<Option<Group>, StoreError>>;
 
-    /// Groups that stand before `before` in this order, at most `limit` of them: those first used last come first, of
+    /// Groups that stand before `before` in this order, up to the limits: those first used last come first, of
     /// the same time those with the higher hash.
     fn groups(
         &self,
         namespace: &Namespace,
         before: Option<(Timestamp, Hash)>,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Group>, StoreError>>;
 }
 

@@ -1,6 +1,6 @@
 //! Where is data kept that no message brought?
 
-use super::StoreError;
+use super::{ReadLimit, StoreError};
 use crate::BoxFuture;
 use crate::data::{Data, Hash};
 use crate::id::DataId;
@@ -15,13 +15,13 @@ pub trait StoredData: Send + Sync {
     /// nothing stored, if the namespace does not exist, the id is taken, or has a part number.
     fn put_data(&self, data: Data) -> BoxFuture<'static, Result<(), StoreError>>;
 
-    /// Stored data with an id below `before`, the highest first, at most `limit` of it. Ids are in time order, so
+    /// Stored data with an id below `before`, the highest first, up to the limits. Ids are in time order, so
     /// this is the newest first, and the last id of one page is the `before` of the next.
     fn stored_data(
         &self,
         namespace: &Namespace,
         before: Option<DataId>,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Data>, StoreError>>;
 
     /// Some stored data whose blob has this hash.

@@ -1,11 +1,12 @@
-//! What can be asked of events, messages, data and subscriptions?
+//! What can be asked of events, messages, data, groups and subscriptions?
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use photinus_contract::filter::Attribute;
-use photinus_contract::{Event, Subscription};
-use serde::Serialize;
+use photinus_contract::store::Group;
+use photinus_contract::{Data, Event, Subscription};
+use serde::{Deserialize, Serialize};
 
 use super::field::{Field, Kind, Value};
 use super::message::ListedMessage;
@@ -171,6 +172,123 @@ pub static MESSAGES: [Field<ListedMessage>; 22] = [
         name: "txparent.id",
         kind: Kind::Id,
         value: |_| Value::Null,
+    },
+];
+
+/// Data. What it has not is empty, as FireFly stores it; only the hash of a file and a value can be null.
+pub static DATA: [Field<Data>; 13] = [
+    Field {
+        name: "id",
+        kind: Kind::Id,
+        value: |data| Value::Id(data.id.0),
+    },
+    Field {
+        name: "validator",
+        kind: Kind::Text,
+        value: |data| Value::text(data.validator.as_str()),
+    },
+    Field {
+        name: "datatype.name",
+        kind: Kind::Text,
+        value: |data| Value::text(data.datatype.as_ref().map_or("", |of| &of.name)),
+    },
+    Field {
+        name: "datatype.version",
+        kind: Kind::Text,
+        value: |data| Value::text(data.datatype.as_ref().map_or("", |of| &of.version)),
+    },
+    Field {
+        name: "hash",
+        kind: Kind::Hash,
+        value: |data| Value::Hash(data.hash),
+    },
+    Field {
+        name: "blob.hash",
+        kind: Kind::Hash,
+        value: |data| {
+            let blob = data.blob.as_ref();
+            blob.map_or(Value::Null, |blob| Value::Hash(blob.hash))
+        },
+    },
+    Field {
+        name: "blob.public",
+        kind: Kind::Text,
+        value: |_| Value::text(""),
+    },
+    Field {
+        name: "blob.name",
+        kind: Kind::Text,
+        value: |data| Value::text(data.blob.as_ref().map_or("", |blob| &blob.name)),
+    },
+    Field {
+        name: "blob.path",
+        kind: Kind::Text,
+        value: |data| {
+            let path = data.blob.as_ref().and_then(|blob| blob.path.as_deref());
+            Value::text(path.unwrap_or_default())
+        },
+    },
+    Field {
+        name: "blob.size",
+        kind: Kind::Integer,
+        value: |data| {
+            let size = data.blob.as_ref().map_or(0, |blob| blob.size);
+            Value::Integer(i64::try_from(size).unwrap_or(i64::MAX))
+        },
+    },
+    Field {
+        name: "created",
+        kind: Kind::Time,
+        value: |data| Value::Time(data.created),
+    },
+    Field {
+        name: "value",
+        kind: Kind::Json,
+        value: |data| match data.value.get() {
+            "null" => Value::Null,
+            value => Value::text(value),
+        },
+    },
+    Field {
+        name: "public",
+        kind: Kind::Text,
+        value: |_| Value::text(""),
+    },
+];
+
+/// Groups of private messages. Their description is their name.
+pub static GROUPS: [Field<Group>; 5] = [
+    Field {
+        name: "hash",
+        kind: Kind::Hash,
+        value: |group| Value::Hash(group.hash),
+    },
+    Field {
+        name: "message",
+        kind: Kind::Id,
+        value: |_| Value::Null,
+    },
+    Field {
+        name: "description",
+        kind: Kind::Text,
+        value: |group| {
+            #[derive(Deserialize)]
+            struct Named {
+                name: String,
+            }
+            let named = serde_json::from_str::<Named>(group.definition.get());
+            named.map_or(Value::Null, |named| Value::Text(Cow::Owned(named.name)))
+        },
+    },
+    Field {
+        name: "ledger",
+        kind: Kind::Id,
+        value: |_| Value::Null,
+    },
+    Field {
+        name: "created",
+        kind: Kind::Time,
+        value: |group| Value::Time(group.created),
     },
 ];
 

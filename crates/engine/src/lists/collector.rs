@@ -4,6 +4,7 @@ use std::collections::BinaryHeap;
 
 use photinus_contract::CodedError;
 
+use super::budget::ListBudget;
 use super::order::Key;
 use super::query::Query;
 
@@ -23,7 +24,7 @@ pub struct Collector<'q, R: 'static> {
     kept: BinaryHeap<Kept<R>>,
     /// How many rows have matched.
     matched: usize,
-    bytes_left: usize,
+    budget: ListBudget,
 }
 
 struct Kept<R> {
@@ -60,7 +61,7 @@ impl<'q, R> Collector<'q, R> {
             query,
             kept: BinaryHeap::new(),
             matched: 0,
-            bytes_left: bytes_max,
+            budget: ListBudget::new(bytes_max),
         }
     }
 
@@ -104,7 +105,8 @@ impl<'q, R> Collector<'q, R> {
             if worst.place < place {
                 return Ok(());
             }
-            self.bytes_left += self.kept.pop().map_or(0, |kept| kept.bytes);
+            let worst = self.kept.pop();
+            self.budget.give_back(worst.map_or(0, |kept| kept.bytes));
         }
         self.keep(place.0, number, row, bytes)
     }
@@ -117,8 +119,7 @@ impl<'q, R> Collector<'q, R> {
         bytes: usize,
     ) -> Result<(), CodedError> {
         let bytes = bytes + keys.iter().map(Key::bytes).sum::<usize>();
-        let left = self.bytes_left.checked_sub(bytes);
-        self.bytes_left = left.ok_or_else(too_much)?;
+        self.budget.take_bytes(bytes)?;
         self.kept.push(Kept {
             place: (keys, number),
             bytes,
@@ -129,6 +130,11 @@ impl<'q, R> Collector<'q, R> {
 
     /// What the list shows of the rows that came by.
     pub fn finish(self) -> Listed<R> {
+        self.finish_with_budget().0
+    }
+
+    /// The same, and how much more it may hold.
+    pub(super) fn finish_with_budget(self) -> (Listed<R>, ListBudget) {
         let query = self.query;
         // Without a sort they were left out when they came.
         let skip = match query.sort.is_empty() {
@@ -136,16 +142,10 @@ impl<'q, R> Collector<'q, R> {
             false => query.skip,
         };
         let kept = self.kept.into_sorted_vec().into_iter();
-        Listed {
+        let listed = Listed {
             items: kept.skip(skip).map(|kept| kept.row).collect(),
             total: query.count.then_some(self.matched),
-        }
+        };
+        (listed, self.budget)
     }
-}
-
-pub(super) fn too_much() -> CodedError {
-    CodedError::bad_request(
-        "PH00414",
-        "The list would hold more bytes than the server gives at once: ask for fewer with 'limit'",
-    )
 }

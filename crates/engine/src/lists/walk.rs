@@ -11,7 +11,7 @@ use photinus_contract::store::ReadLimit;
 use photinus_contract::{CodedError, Namespace, Record, Sequence, Timestamp};
 use uuid::Uuid;
 
-use super::collector::too_much;
+use super::budget::ListBudget;
 use super::query::Query;
 use crate::core::Core;
 use crate::publish::unavailable;
@@ -139,12 +139,11 @@ impl<'a> Walk<'a> {
     /// The records that hold these parts, newest first.
     async fn found(&self, parts: BTreeSet<Uuid>) -> Result<Vec<Arc<Record>>, CodedError> {
         let mut records: Vec<Arc<Record>> = Vec::new();
-        let mut bytes_left = self.core.config.list_bytes_max;
+        let mut budget = ListBudget::new(self.core.config.list_bytes_max);
         for part in parts {
             let record = self.core.store.record(self.namespace, part).await;
             if let Some(record) = record.map_err(unavailable)? {
-                let left = bytes_left.checked_sub(record.content.size());
-                bytes_left = left.ok_or_else(too_much)?;
+                budget.take_bytes(record.content.size())?;
                 records.push(record);
             }
         }

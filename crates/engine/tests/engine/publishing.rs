@@ -157,7 +157,12 @@ async fn stored_values_can_be_referred_to() {
     let first = bench
         .send(json!({"data": [{"value": {"a": 1}}, {"value": "two"}]}))
         .await;
-    let data = bench.handle.data("default", 0, 10).await.unwrap();
+    let data = bench
+        .handle
+        .data("default", &Query::all(10))
+        .await
+        .unwrap()
+        .items;
     assert_eq!(
         data.iter().map(|data| data.value.get()).collect::<Vec<_>>(),
         ["\"two\"", "{\"a\":1}"]
@@ -247,9 +252,22 @@ async fn a_list_of_values_is_bounded_by_bytes() {
             .send(json!({"data": [{"value": "x".repeat(700 << 10)}]}))
             .await;
     }
-    let error = bench.handle.data("default", 0, 1_000).await.unwrap_err();
+    let error = bench
+        .handle
+        .data("default", &Query::all(1_000))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), "PH00414");
-    assert_eq!(bench.handle.data("default", 0, 20).await.unwrap().len(), 20);
+    assert_eq!(
+        bench
+            .handle
+            .data("default", &Query::all(20))
+            .await
+            .unwrap()
+            .items
+            .len(),
+        20
+    );
 }
 
 /// Lets everything that can happen happen.

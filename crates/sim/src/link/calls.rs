@@ -136,7 +136,7 @@ impl Namespaces for Link {
         &self,
         namespace: &Namespace,
         before: Option<(Timestamp, Hash)>,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Group>, StoreError>> {
         self.read(|store| store.groups(namespace, before, limit), |_, _, _| ())
     }
@@ -154,7 +154,7 @@ impl StoredData for Link {
         &self,
         namespace: &Namespace,
         before: Option<DataId>,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Data>, StoreError>> {
         self.read(
             |store| store.stored_data(namespace, before, limit),

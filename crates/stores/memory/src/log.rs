@@ -94,7 +94,7 @@ impl Log for MemoryStore {
         &self,
         namespace: &Namespace,
         before: Sequence,
-        limit: ReadLimit,
+        mut limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
         self.read(|durable| {
             let Some(log) = durable.namespaces.get(namespace) else {
@@ -112,11 +112,9 @@ impl Log for MemoryStore {
                 .range(..before.0)
                 .rev()
                 .map(|(_, record)| record);
-            let (mut records, mut bytes) = (Vec::new(), 0);
+            let mut records = Vec::new();
             for record in straddling.into_iter().chain(below) {
-                bytes += record.content.size();
-                let full = records.len() >= limit.records || bytes > limit.bytes;
-                if full && !records.is_empty() {
+                if !limit.takes(records.is_empty(), record.content.size()) {
                     break;
                 }
                 records.push(record.clone());

@@ -2,7 +2,7 @@
 
 use photinus_contract::data::Hash;
 use photinus_contract::store::{
-    CreateNamespaceError, Group, NamespaceInfo, Namespaces, StoreError, StoreErrorKind,
+    CreateNamespaceError, Group, NamespaceInfo, Namespaces, ReadLimit, StoreError, StoreErrorKind,
 };
 use photinus_contract::{BoxFuture, Namespace, Timestamp};
 
@@ -68,7 +68,7 @@ impl Namespaces for MemoryStore {
         &self,
         namespace: &Namespace,
         before: Option<(Timestamp, Hash)>,
-        limit: usize,
+        mut limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Group>, StoreError>> {
         self.read(|durable| {
             let Some(log) = durable.namespaces.get(namespace) else {
@@ -78,7 +78,14 @@ impl Namespaces for MemoryStore {
             let mut groups: Vec<_> = log.groups.values().collect();
             groups.retain(|group| before.is_none_or(|before| place(group) < before));
             groups.sort_by_key(|group| std::cmp::Reverse(place(group)));
-            Ok(groups.into_iter().take(limit).cloned().collect())
+            let mut found = Vec::new();
+            for group in groups {
+                if !limit.takes(found.is_empty(), group.definition.get().len()) {
+                    break;
+                }
+                found.push(group.clone());
+            }
+            Ok(found)
         })
     }
 }

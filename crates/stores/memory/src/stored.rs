@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use photinus_contract::data::Hash;
-use photinus_contract::store::{StoreError, StoreErrorKind, StoredData};
+use photinus_contract::store::{ReadLimit, StoreError, StoreErrorKind, StoredData};
 use photinus_contract::{BoxFuture, Data, DataId, Namespace};
 
 use crate::{Durable, MemoryStore};
@@ -19,7 +19,7 @@ impl StoredData for MemoryStore {
         &self,
         namespace: &Namespace,
         before: Option<DataId>,
-        limit: usize,
+        mut limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Data>, StoreError>> {
         self.read(|durable| {
             let Some(log) = durable.namespaces.get(namespace) else {
@@ -27,7 +27,14 @@ impl StoredData for MemoryStore {
             };
             let below = before.map_or(Bound::Unbounded, Bound::Excluded);
             let newest = log.stored.range((Bound::Unbounded, below)).rev();
-            Ok(newest.take(limit).map(|(_, data)| data.clone()).collect())
+            let mut found = Vec::new();
+            for (_, data) in newest {
+                if !limit.takes(found.is_empty(), data.value.get().len()) {
+                    break;
+                }
+                found.push(data.clone());
+            }
+            Ok(found)
         })
     }
 

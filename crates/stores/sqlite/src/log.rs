@@ -142,7 +142,7 @@ fn read_back(
     number: i64,
     namespace: &Namespace,
     before: Sequence,
-    limit: ReadLimit,
+    mut limit: ReadLimit,
 ) -> Result<Vec<Arc<Record>>, Error> {
     let border = position(number, before.0);
     // Of the records that end at the border or above it, only the lowest can begin below it.
@@ -156,21 +156,20 @@ fn read_back(
         .next()
         .transpose()?
         .filter(|record| record.first() < before);
-    let mut bytes = match &straddling {
-        Some(record) => record.content.size(),
-        None => 0,
-    };
-    let mut records = Vec::from_iter(straddling.map(Arc::new));
+    let mut records = Vec::new();
+    if let Some(record) = straddling {
+        limit.takes(true, record.content.size());
+        records.push(Arc::new(record));
+    }
 
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM log WHERE pos > ?1 AND pos < ?2 ORDER BY pos DESC"
     ))?;
     let mut rows = statement.query([position(number, 0), border])?;
-    while records.is_empty() || records.len() < limit.records {
+    while records.is_empty() || limit.records > 0 {
         let Some(row) = rows.next()? else { break };
         let record = row::decode(row, namespace)?;
-        bytes += record.content.size();
-        if !records.is_empty() && bytes > limit.bytes {
+        if !limit.takes(records.is_empty(), record.content.size()) {
             break;
         }
         records.push(Arc::new(record));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use photinus_contract::data::Hash;
 use photinus_contract::store::{
-    CreateNamespaceError, Group, NamespaceInfo, Namespaces, StoreError,
+    CreateNamespaceError, Group, NamespaceInfo, Namespaces, ReadLimit, StoreError,
 };
 use photinus_contract::{BoxFuture, Namespace, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -114,7 +114,7 @@ impl Namespaces for SqliteStore {
         &self,
         namespace: &Namespace,
         before: Option<(Timestamp, Hash)>,
-        limit: usize,
+        mut limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Group>, StoreError>> {
         let Some(number) = self.namespace(namespace) else {
             return self.readers.read(|_| Ok(Vec::new()));
@@ -124,17 +124,20 @@ impl Namespaces for SqliteStore {
             let mut statement = connection.prepare_cached(
                 "SELECT hash, definition, created FROM groups \
                  WHERE namespace = ?1 AND (created, hash) < (?2, ?3) \
-                 ORDER BY created DESC, hash DESC LIMIT ?4",
+                 ORDER BY created DESC, hash DESC",
             )?;
             // No group is of the last nanosecond that there is.
             let (time, hash) =
                 before.unwrap_or((Timestamp::from_nanos(i64::MAX), Hash([0xFF; 32])));
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let mut rows = statement.query(params![number, time.as_nanos(), hash.0, limit])?;
+            let mut rows = statement.query(params![number, time.as_nanos(), hash.0])?;
             let mut groups = Vec::new();
             while let Some(row) = rows.next()? {
                 let (hash, created) = (Hash(row.get(0)?), row.get(2)?);
-                groups.push(group(&namespace, hash, row.get(1)?, created)?);
+                let group = group(&namespace, hash, row.get(1)?, created)?;
+                if !limit.takes(groups.is_empty(), group.definition.get().len()) {
+                    break;
+                }
+                groups.push(group);
             }
             Ok(groups)
         })

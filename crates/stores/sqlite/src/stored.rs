@@ -1,7 +1,7 @@
 //! Where is data kept that no message brought?
 
 use photinus_contract::data::Hash;
-use photinus_contract::store::{StoreError, StoredData};
+use photinus_contract::store::{ReadLimit, StoreError, StoredData};
 use photinus_contract::{BoxFuture, Data, DataId, Namespace};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -22,7 +22,7 @@ impl StoredData for SqliteStore {
         &self,
         namespace: &Namespace,
         before: Option<DataId>,
-        limit: usize,
+        mut limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Data>, StoreError>> {
         let Some(number) = self.namespace(namespace) else {
             return self.readers.read(|_| Ok(Vec::new()));
@@ -30,14 +30,17 @@ impl StoredData for SqliteStore {
         self.readers.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT definition FROM data WHERE namespace = ?1 AND id < ?2 \
-                 ORDER BY id DESC LIMIT ?3",
+                 ORDER BY id DESC",
             )?;
             let before = before.map_or(ABOVE_ALL.to_vec(), |id| id.0.as_bytes().to_vec());
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let mut rows = statement.query(params![number, before, limit])?;
+            let mut rows = statement.query(params![number, before])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(decoded(&row.get::<_, String>(0)?)?);
+                let data = decoded(&row.get::<_, String>(0)?)?;
+                if !limit.takes(found.is_empty(), data.value.get().len()) {
+                    break;
+                }
+                found.push(data);
             }
             Ok(found)
         })

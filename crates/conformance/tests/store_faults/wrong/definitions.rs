@@ -3,7 +3,7 @@
 use photinus_contract::data::Hash;
 use photinus_contract::store::{
     CreateNamespaceError, CreateSubscriptionError, Group, NamespaceInfo, Namespaces, OffsetWrite,
-    Offsets, Parked, Pause, Start, StoreError, Subscriptions,
+    Offsets, Parked, Pause, ReadLimit, Start, StoreError, Subscriptions,
 };
 use photinus_contract::{
     BoxFuture, Namespace, Secrets, Sequence, Subscription, SubscriptionId, Timestamp,
@@ -66,7 +66,7 @@ impl Namespaces for Wrong {
         &self,
         namespace: &Namespace,
         before: Option<(Timestamp, Hash)>,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Group>, StoreError>> {
         let backwards = self.is(Fault::ListsGroupsFromTheFirst);
         then(self.inner.groups(namespace, before, limit), move |listed| {

@@ -89,7 +89,7 @@ impl Log for Wrong {
         &self,
         namespace: &Namespace,
         before: Sequence,
-        limit: ReadLimit,
+        mut limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
         // All, because some may not be visible.
         let all = ReadLimit::records(usize::MAX);
@@ -99,13 +99,12 @@ impl Log for Wrong {
             if self.is(Fault::ReadsBackOnlyWhatEndsBelow) {
                 records.retain(|record| record.last < before);
             }
-            let mut bytes = 0;
-            let count = records.iter().take(limit.records).take_while(|record| {
-                bytes += record.content.size();
-                bytes <= limit.bytes || self.is(Fault::ReadsBackTooManyBytes)
-            });
-            let count = count.count().max(1);
-            records.truncate(count);
+            if self.is(Fault::ReadsBackTooManyBytes) {
+                limit.bytes = usize::MAX;
+            }
+            let mut is_first = true;
+            records
+                .retain(|record| limit.takes(std::mem::take(&mut is_first), record.content.size()));
             if self.is(Fault::ShowsHalfARecord) {
                 records = records.into_iter().map(|r| self.half(r)).collect();
             }

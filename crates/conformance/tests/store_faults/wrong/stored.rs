@@ -1,7 +1,7 @@
 //! How can stored data be wrong?
 
 use photinus_contract::data::Hash;
-use photinus_contract::store::{StoreError, StoredData};
+use photinus_contract::store::{ReadLimit, StoreError, StoredData};
 use photinus_contract::{BoxFuture, Data, DataId, Namespace};
 
 use super::{Fault, Wrong, now, then};
@@ -23,7 +23,7 @@ impl StoredData for Wrong {
         &self,
         namespace: &Namespace,
         before: Option<DataId>,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Data>, StoreError>> {
         let backwards = self.is(Fault::ListsDataFromTheOldest);
         then(
