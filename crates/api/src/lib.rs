@@ -37,8 +37,10 @@ mod reads;
 mod replies;
 mod waiter;
 
+mod absent;
 mod blobs;
 mod bulk;
+mod charts;
 mod cloudevents;
 mod data;
 mod events;
@@ -47,6 +49,7 @@ mod history;
 mod messages;
 mod mounts;
 mod namespaces;
+mod network;
 mod one_of_many;
 mod openapi;
 mod pause;

@@ -249,6 +249,18 @@ pub(crate) async fn events(
     }))
 }
 
+/// The transaction of a message, of which there is none: always 404.
+#[utoipa::path(get, path = "/messages/{id}/transaction", tag = "messages")]
+pub(crate) async fn transaction(
+    State(app): State<App>,
+    ns: InNamespace,
+    PathId(id): PathId,
+) -> Result<Response, ApiError> {
+    let record = found(&app, &ns, id).await?;
+    let text = format!("Message '{}' has no transaction", record.content.id);
+    Err(CodedError::not_found("FF10210", text).into())
+}
+
 async fn shown_with_data(app: &App, record: &Record) -> Result<Vec<u8>, ApiError> {
     let data = app.handle.message_data(record).await?;
     write_with_data(record.content.message_json(), &data)

@@ -59,6 +59,29 @@ impl FromRequestParts<App> for PathId {
     }
 }
 
+/// The collection in the path.
+pub(crate) struct PathCollection(pub(crate) String);
+
+impl FromRequestParts<App> for PathCollection {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let name = param(parts, app, "collection").await;
+        Ok(Self(name.unwrap_or_default()))
+    }
+}
+
+/// A name in the path.
+pub(crate) struct PathName(pub(crate) String);
+
+impl FromRequestParts<App> for PathName {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        Ok(Self(param(parts, app, "name").await.unwrap_or_default()))
+    }
+}
+
 /// All that follows in the path, with its slashes; empty if there is nothing.
 pub(crate) struct PathRest(pub(crate) String);
 
@@ -92,7 +115,7 @@ impl FromRequestParts<App> for PathHash {
     }
 }
 
-async fn param(parts: &mut Parts, app: &App, name: &str) -> Option<String> {
+pub(crate) async fn param(parts: &mut Parts, app: &App, name: &str) -> Option<String> {
     let params = RawPathParams::from_request_parts(parts, app).await.ok()?;
     let (_, value) = params.iter().find(|(key, _)| *key == name)?;
     Some(decoded_again(value))

@@ -35,8 +35,14 @@ impl Query {
 
     /// Whether the switch `name` is on: there without a value, or `true`. The first value counts.
     pub(crate) fn is_on(&self, name: &str) -> bool {
+        self.first(name)
+            .is_some_and(|value| value.is_empty() || value.eq_ignore_ascii_case("true"))
+    }
+
+    /// The first value of the key `name`.
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
         let first = self.0.iter().find(|(key, _)| key == name);
-        first.is_some_and(|(_, value)| value.is_empty() || value.eq_ignore_ascii_case("true"))
+        first.map(|(_, value)| value.as_str())
     }
 
     /// The first value of the key `name`, written in any case.

@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 use crate::errors::not_found;
 use crate::openapi::{self, Described};
 use crate::{
-    App, blobs, bulk, cloudevents, data, deadline, events, groups, history, messages, namespaces,
-    pause, reads, seek, socket, status, subscriptions, ui,
+    App, absent, blobs, bulk, charts, cloudevents, data, deadline, events, groups, history,
+    messages, namespaces, network, pause, reads, seek, socket, status, subscriptions, ui,
 };
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
@@ -23,7 +23,8 @@ pub(crate) fn routes(app: App) -> Router {
     let in_turn = log_reads()
         .into_iter()
         .map(|(schemas, paths, methods)| (schemas, paths, methods.route_layer(turns.clone())));
-    for described in whole().into_iter().chain(namespaced()).chain(in_turn) {
+    let others = [whole(), namespaced(), absent::described()];
+    for described in others.into_iter().flatten().chain(in_turn) {
         let path = openapi::path_of(&described).0.to_owned();
         let (_, _, methods) = described;
         let prefixes = match path.starts_with("/api/") {
@@ -47,7 +48,7 @@ pub(crate) fn routes(app: App) -> Router {
 
 /// All handlers, as they describe themselves.
 pub(crate) fn described() -> impl Iterator<Item = Described> {
-    let all = [whole(), namespaced(), log_reads()];
+    let all = [whole(), namespaced(), absent::described(), log_reads()];
     all.into_iter().flatten()
 }
 
@@ -63,6 +64,16 @@ fn whole() -> Vec<Described> {
 fn namespaced() -> Vec<Described> {
     vec![
         routes!(status::namespace),
+        routes!(status::multiparty),
+        routes!(status::batch_manager),
+        routes!(network::organizations),
+        routes!(network::organization),
+        routes!(network::nodes),
+        routes!(network::node),
+        routes!(network::network_identities),
+        routes!(network::network_identity),
+        routes!(network::identities),
+        routes!(network::identity),
         routes!(
             subscriptions::list,
             subscriptions::create,
@@ -72,7 +83,6 @@ fn namespaced() -> Vec<Described> {
         routes!(seek::seek),
         routes!(pause::pause),
         routes!(pause::resume),
-        routes!(groups::list),
         routes!(groups::one),
         routes!(blobs::download),
         routes!(blobs::paths),
@@ -97,10 +107,13 @@ fn log_reads() -> Vec<Described> {
         routes!(messages::one),
         routes!(messages::data),
         routes!(messages::events),
+        routes!(messages::transaction),
         routes!(history::preview),
         routes!(history::list),
         routes!(events::list),
         routes!(events::one),
+        routes!(charts::histogram),
+        routes!(groups::list),
         routes!(data::list),
         routes!(data::one),
         routes!(data::value),

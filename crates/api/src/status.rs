@@ -9,15 +9,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::App;
+use crate::network::{NODE, NODE_DID, ORG, ORG_DID, stable_id};
 use crate::params::InNamespace;
 use crate::replies::json;
-
-/// The organisation and the node that FireFly's clients are told of. There is no network behind this server;
-/// with them, their pages about messages are shown.
-const ORG: &str = "photinus";
-const ORG_DID: &str = "did:firefly:org/photinus";
-const NODE: &str = "photinus";
-const NODE_DID: &str = "did:firefly:node/photinus";
 
 /// What this server is, in the words of FireFly.
 ///
@@ -76,9 +70,54 @@ pub(crate) fn transport(app: &App, request: &Request) -> Option<Response> {
     })
 }
 
-/// The same for the same text, everywhere and always.
-fn stable_id(text: &str) -> Uuid {
-    Uuid::new_v5(&Uuid::NAMESPACE_URL, text.as_bytes())
+/// Whether the organisation and the node are known on the network: they always are.
+#[utoipa::path(
+    get,
+    path = "/status/multiparty",
+    tag = "status",
+    responses((status = 200, body = ref("#/components/schemas/MultipartyStatus"))),
+)]
+pub(crate) async fn multiparty(_: InNamespace) -> Response {
+    let registered = || Registration {
+        status: "registered",
+    };
+    let status = MultipartyStatus {
+        enabled: true,
+        org: registered(),
+        node: registered(),
+    };
+    json(StatusCode::OK, &status)
+}
+
+/// What gathers messages into batches: nothing does.
+#[utoipa::path(
+    get,
+    path = "/status/batchmanager",
+    tag = "status",
+    responses((status = 200, body = ref("#/components/schemas/BatchManagerStatus"))),
+)]
+pub(crate) async fn batch_manager(_: InNamespace) -> Response {
+    json(StatusCode::OK, &BatchManagerStatus { processors: [] })
+}
+
+/// Who is known on the network.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct MultipartyStatus {
+    enabled: bool,
+    org: Registration,
+    node: Registration,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Registration {
+    /// `registered`.
+    status: &'static str,
+}
+
+/// What gathers messages into batches.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct BatchManagerStatus {
+    processors: [(); 0],
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -8,7 +8,7 @@ use photinus_contract::store::{NamespaceInfo, Pause};
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
     CodedError, Data, DataId, Event, EventId, MessageInput, MessageKind, Namespace, Record,
-    Sequence, Subscription, SubscriptionFilter, SubscriptionId,
+    Sequence, Subscription, SubscriptionFilter, SubscriptionId, Timestamp,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use crate::changes::Changes;
 use crate::committer::Chain;
 use crate::core::Core;
 use crate::history::Preview;
-use crate::lists::{ListBudget, Listed, ListedMessage, Query};
+use crate::lists::{Bar, Charted, ListBudget, Listed, ListedMessage, Query};
 use crate::metrics::{Sink, Source};
 use crate::publish::{Lot, MessageText, Pending, Prepared, Receipt, unavailable};
 use crate::seek::{SeekTo, Sought};
@@ -315,6 +315,17 @@ impl Handle {
     ) -> Result<Listed<ListedMessage>, CodedError> {
         let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
         self.core.list_messages(&namespace, query).await
+    }
+
+    /// How many events or messages came in between one border and the next, which rise.
+    pub async fn histogram(
+        &self,
+        namespace: &str,
+        what: Charted,
+        borders: &[Timestamp],
+    ) -> Result<Vec<Bar>, CodedError> {
+        let namespace = self.core.namespaces.get(namespace)?;
+        self.core.histogram(&namespace, what, borders).await
     }
 
     /// A message, by its id.

@@ -19,6 +19,7 @@ mod query;
 mod budget;
 mod collector;
 mod data;
+mod histogram;
 mod log;
 mod walk;
 
@@ -29,6 +30,7 @@ pub use self::budget::ListBudget;
 pub use self::collections::{DATA, EVENTS, GROUPS, MESSAGES, SUBSCRIPTIONS};
 pub use self::collector::{Collector, Listed};
 pub use self::field::{Field, Kind, Value};
+pub use self::histogram::{BAR_COUNT_MAX, Bar, Charted};
 pub use self::message::ListedMessage;
 pub use self::query::{LIMIT_DEFAULT, LIMIT_MAX, Query, SKIP_MAX};
 pub(crate) use self::walk::{Span, Walk};

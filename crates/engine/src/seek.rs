@@ -190,7 +190,10 @@ impl Core {
             SeekTo::Oldest => Ok(Start::Oldest),
             SeekTo::Newest => Ok(Start::Newest),
             SeekTo::After(sequence) => Ok(Start::After(sequence)),
-            SeekTo::Time(time) => self.before_time(namespace, time).await.map(Start::After),
+            SeekTo::Time(time) => {
+                let before = self.before_time(namespace, time, Sequence::OLDEST).await;
+                before.map(Start::After)
+            }
             SeekTo::Event(event) => self.before_event(namespace, event).await.map(Start::After),
         }
     }
@@ -212,13 +215,16 @@ impl Core {
 
     /// The place before the first event that was created at `time` or later. Times never decrease along the log, so
     /// it is halved until that event is found. If there is none yet, what is committed from now on comes next.
-    async fn before_time(
+    ///
+    /// Everything up to `low` has to be earlier.
+    pub(crate) async fn before_time(
         &self,
         namespace: &NamespaceState,
         time: Timestamp,
+        mut low: Sequence,
     ) -> Result<Sequence, CodedError> {
-        // Everything up to `low` is earlier; the event after `high` is not, or is not there.
-        let (mut low, mut high) = (Sequence::OLDEST, namespace.tail.head());
+        // The event after `high` is not earlier, or is not there.
+        let mut high = namespace.tail.head();
         while low < high {
             let middle = Sequence(low.0 + (high.0 - low.0) / 2);
             let page = self.store.read(&namespace.info.name, middle, NEXT).await;

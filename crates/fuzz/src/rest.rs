@@ -233,6 +233,12 @@ mod tests {
             ("resume", 200),
             ("history", 200),
             ("preview", 200),
+            ("histogram", 200),
+            ("histogram-widest", 200),
+            ("operations", 200),
+            ("identity", 200),
+            ("messages-sorted", 200),
+            ("data-filtered", 200),
             ("preflight", 204),
             ("publish-foreign-page", 403),
         ] {

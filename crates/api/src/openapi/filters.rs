@@ -3,6 +3,9 @@
 use photinus_engine::lists::{DATA, EVENTS, Field, GROUPS, Kind, MESSAGES, SUBSCRIPTIONS};
 use serde_json::{Map, Value, json};
 
+use crate::absent;
+use crate::network::IDENTITIES;
+
 /// The fields of the collection that an operation names with `x-list`.
 fn fields(collection: &str) -> Vec<(&'static str, Kind)> {
     match collection {
@@ -11,12 +14,20 @@ fn fields(collection: &str) -> Vec<(&'static str, Kind)> {
         "groups" => of(&GROUPS),
         "messages" => of(&MESSAGES),
         "subscriptions" => of(&SUBSCRIPTIONS),
-        _ => Vec::new(),
+        "identities" => of(&IDENTITIES),
+        absent => of(absent::fields(absent)),
     }
 }
 
-/// All collections.
-const COLLECTIONS: [&str; 5] = ["data", "events", "groups", "messages", "subscriptions"];
+/// The collections that there can be something of.
+const COLLECTIONS: [&str; 6] = [
+    "data",
+    "events",
+    "groups",
+    "identities",
+    "messages",
+    "subscriptions",
+];
 
 fn of<R>(fields: &[Field<R>]) -> Vec<(&'static str, Kind)> {
     let pairs = fields.iter().map(|field| (field.name, field.kind));
@@ -32,7 +43,7 @@ pub(super) fn names(collection: &str) -> impl Iterator<Item = String> {
 /// The parameters by these names.
 pub(super) fn parameters() -> Map<String, Value> {
     let mut parameters = Map::new();
-    for collection in COLLECTIONS {
+    for collection in COLLECTIONS.into_iter().chain(absent::COLLECTIONS) {
         for (name, kind) in fields(collection) {
             let parameter = json!({
                 "name": name,

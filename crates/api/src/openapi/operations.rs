@@ -23,7 +23,9 @@ pub(super) fn parameters() -> Value {
     let number = || json!({"type": "integer", "minimum": 0});
     let mut parameters = json!({
         "ns": parameter("ns", "path", json!({"type": "string", "default": "default"}), "The namespace."),
-        "rest": parameter("rest", "path", json!({"type": "string"}), "The folder."),
+        "rest": parameter("rest", "path", json!({"type": "string"}), "All that follows: a folder, or a DID."),
+        "name": parameter("name", "path", json!({"type": "string"}), "Its name."),
+        "collection": parameter("collection", "path", json!({"type": "string"}), "The collection."),
         "hash": parameter("hash", "path", json!({"type": "string"}), "Its hash: 64 hex digits."),
         "id": parameter("id", "path", json!({"type": "string", "format": "uuid"}), "Its id."),
         "limit": parameter("limit", "query", number(), "Most items; 25 if it is not said; 0 is the most that there can be, 1,000."),

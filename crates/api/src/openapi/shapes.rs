@@ -22,8 +22,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::OptionSchemas;
+use crate::charts::Bucket;
 use crate::history::PreviewInput;
 use crate::namespaces::NamespaceInput;
+use crate::network::Identity;
 use crate::pause::PauseInput;
 use crate::seek::SeekInput;
 
@@ -239,7 +241,7 @@ pub(super) fn all(options: OptionSchemas<'_>) -> Value {
 
 fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
     generator.subschema_for::<Error>();
-    let named: [(&str, Schema); 10] = [
+    let named: [(&str, Schema); 13] = [
         (
             "Subscriptions",
             generator.subschema_for::<List<Subscription>>(),
@@ -257,6 +259,9 @@ fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
         ),
         ("BulkAnswer", generator.subschema_for::<BulkAnswer>()),
         ("Paths", generator.subschema_for::<Vec<String>>()),
+        ("Identities", generator.subschema_for::<List<Identity>>()),
+        ("Empty", generator.subschema_for::<List<()>>()),
+        ("Histogram", generator.subschema_for::<Vec<Bucket>>()),
         ("Groups", generator.subschema_for::<List<Group>>()),
         (
             "CloudEventsTaken",
@@ -268,6 +273,8 @@ fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
     generator.subschema_for::<History>();
     generator.subschema_for::<Preview>();
     generator.subschema_for::<crate::status::Status<'_>>();
+    generator.subschema_for::<crate::status::MultipartyStatus>();
+    generator.subschema_for::<crate::status::BatchManagerStatus>();
     let mut shapes = generator.take_definitions(true);
     for (name, schema) in named {
         if !shapes.contains_key(name) {

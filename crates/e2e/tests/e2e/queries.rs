@@ -251,3 +251,33 @@ fn topics(events: &Value) -> Vec<&str> {
 fn topics_owned(events: &Value) -> Vec<String> {
     topics(events).into_iter().map(str::to_owned).collect()
 }
+
+#[test]
+fn values_that_are_kept_apart_are_listed_whole() {
+    let server = Server::start();
+    let rest = server.rest();
+    let large = |letter: &str| letter.repeat(100_000);
+    for values in [
+        json!([{"value": large("a")}, {"value": 1}]),
+        json!([{"value": {"b": large("b")}}]),
+    ] {
+        let body = json!({"data": values});
+        let path = "/api/v1/messages/broadcast?confirm";
+        rest.post(path, &body).expect(200);
+    }
+    let stored = json!({"value": large("c")});
+    rest.post("/api/v1/data", &stored).expect(201);
+    for (query, expected) in [
+        ("", json!([large("c"), {"b": large("b")}, 1, large("a")])),
+        ("?limit=1&skip=1", json!([{"b": large("b")}])),
+        ("?value=@bbb", json!([{"b": large("b")}])),
+        ("?value=!@aaa", json!([large("c"), {"b": large("b")}, 1])),
+        ("?sort=value&limit=2&skip=1", json!([large("c"), 1])),
+        ("?validator=json&sort=created&limit=1", json!([1])),
+    ] {
+        let listed = rest.get(&format!("/api/v1/data{query}")).expect(200);
+        let items = listed.as_array().unwrap().iter();
+        let values: Vec<Value> = items.map(|item| item["value"].clone()).collect();
+        assert!(Value::from(values) == expected, "{query}: {listed:.300}");
+    }
+}

@@ -69,6 +69,14 @@ impl ListedMessage {
         (0..content.events_len()).map(|index| content.topic(index))
     }
 
+    /// Its type, of those that messages have.
+    pub(super) fn kind(&self) -> &'static str {
+        let kinds = ["broadcast", "private", "definition"];
+        let shown = &self.shown().kind;
+        let mut known = kinds.into_iter();
+        known.find(|kind| kind == shown).unwrap_or("groupinit")
+    }
+
     pub(super) fn shown(&self) -> &Shown {
         self.shown.get_or_init(|| {
             let message = serde_json::from_slice(self.record.content.message_json());
