@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 use photinus_contract::{CodedError, Data, DataId};
 use photinus_engine::DataText;
-use photinus_engine::lists::DATA;
+use photinus_engine::lists::{DATA, MESSAGES};
 use uuid::Uuid;
 
 use crate::App;
@@ -14,7 +14,7 @@ use crate::body::JsonText;
 use crate::errors::{ApiError, nothing_found};
 use crate::params::{InNamespace, PathId};
 use crate::query::Query;
-use crate::replies::{json, json_list, json_text, no_content};
+use crate::replies::{json, json_list, json_text, list as list_of, no_content};
 
 /// The values, newest first.
 #[utoipa::path(
@@ -122,6 +122,27 @@ pub(crate) async fn value(
         "null" => Err(nothing_found()),
         value => Ok(json_text(StatusCode::OK, value.into())),
     }
+}
+
+/// The messages that refer to a value, newest first; none, if there is no such value.
+#[utoipa::path(
+    get,
+    path = "/data/{id}/messages",
+    tag = "data",
+    responses((status = 200, body = ref("#/components/schemas/Messages"))),
+    extensions(("x-list" = json!("messages"))),
+)]
+pub(crate) async fn messages(
+    State(app): State<App>,
+    ns: InNamespace,
+    PathId(id): PathId,
+    query: Query,
+) -> Result<Response, ApiError> {
+    let asked = query.asks(&MESSAGES)?;
+    let listed = app.handle.messages_of_value(ns.name(), id, &asked).await?;
+    Ok(list_of(listed, |message, out| {
+        out.extend_from_slice(message.record().content.message_json());
+    }))
 }
 
 async fn found(app: &App, ns: &InNamespace, id: Uuid) -> Result<Data, ApiError> {

@@ -43,6 +43,7 @@ mod bulk;
 mod charts;
 mod cloudevents;
 mod data;
+mod datatypes;
 mod events;
 mod groups;
 mod history;

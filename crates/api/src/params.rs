@@ -93,6 +93,23 @@ impl FromRequestParts<App> for PathRest {
     }
 }
 
+/// The name and the version in the path.
+pub(crate) struct PathVersion {
+    pub(crate) name: String,
+    pub(crate) version: String,
+}
+
+impl FromRequestParts<App> for PathVersion {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        Ok(Self {
+            name: param(parts, app, "name").await.unwrap_or_default(),
+            version: param(parts, app, "version").await.unwrap_or_default(),
+        })
+    }
+}
+
 /// The hash in the path. `FF00107` or `FF00106` if it is none.
 pub(crate) struct PathHash(pub(crate) Hash);
 

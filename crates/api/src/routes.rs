@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 use crate::errors::not_found;
 use crate::openapi::{self, Described};
 use crate::{
-    App, absent, blobs, bulk, charts, cloudevents, data, deadline, events, groups, history,
-    messages, namespaces, network, pause, reads, seek, socket, status, subscriptions, ui,
+    App, absent, blobs, bulk, charts, cloudevents, data, datatypes, deadline, events, groups,
+    history, messages, namespaces, network, pause, reads, seek, socket, status, subscriptions, ui,
 };
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
@@ -88,6 +88,8 @@ fn namespaced() -> Vec<Described> {
         routes!(blobs::paths),
         routes!(blobs::paths_below),
         routes!(data::create),
+        routes!(datatypes::list, datatypes::create),
+        routes!(datatypes::one),
         routes!(data::delete),
         routes!(data::publish_value),
         routes!(data::publish_blob),
@@ -117,6 +119,7 @@ fn log_reads() -> Vec<Described> {
         routes!(data::list),
         routes!(data::one),
         routes!(data::value),
+        routes!(data::messages),
     ]
 }
 

@@ -38,6 +38,7 @@
 pub mod answers;
 pub mod blobs;
 pub mod calls;
+pub mod enclosed;
 pub mod histories;
 pub mod make;
 pub mod namespaces;
@@ -153,6 +154,14 @@ macro_rules! store_suite {
                 data_is_found_by_what_is_known_of_its_blob
                 a_shared_blob_outlives_the_other
                 a_blob_is_whole_or_gone_after_a_crash
+            }
+            enclosed {
+                a_datatype_comes_with_its_record
+                a_datatype_is_defined_once
+                datatypes_are_listed_newest_first_in_pages
+                enclosed_data_is_stored_with_its_record_or_not_at_all
+                messages_are_found_by_the_values_that_they_refer_to
+                what_was_enclosed_is_found_after_a_crash
             }
             subscriptions {
                 a_subscription_starts_where_it_was_asked_to

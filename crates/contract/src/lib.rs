@@ -27,6 +27,7 @@
 
 pub mod change;
 pub mod data;
+pub mod datatype;
 pub mod delivery;
 pub mod error;
 pub mod event;
@@ -49,6 +50,7 @@ pub mod transport;
 
 pub use change::{ChangeEvent, ChangeFilter, ChangeKind};
 pub use data::{Data, DataRef};
+pub use datatype::Datatype;
 pub use delivery::{
     Batch, BatchItem, Delivery, DeliveryId, HandOver, Outcome, Report, Response, VoidReason, Wait,
 };

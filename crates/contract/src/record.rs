@@ -6,6 +6,7 @@ mod text;
 mod writer;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -15,9 +16,10 @@ pub use self::parts::{RecordEvent, RecordParts};
 use self::text::Text;
 pub use self::text::Value;
 pub use self::writer::RecordWriter;
-use crate::data::DataRef;
+use crate::data::{Data, DataRef};
+use crate::datatype::Datatype;
 use crate::event::EventType;
-use crate::id::{MessageId, Sequence, SubscriptionId};
+use crate::id::{DataId, MessageId, Sequence, SubscriptionId};
 use crate::name::Namespace;
 use crate::time::Timestamp;
 
@@ -169,6 +171,39 @@ pub struct NewRecord {
     pub content: RecordContent,
     /// Set if it is a reply: stored under this key, once.
     pub reply: Option<ReplyKey>,
+    /// What is stored with it, if there is anything.
+    pub enclosed: Option<Arc<Enclosure>>,
+}
+
+/// What is stored in the same step as a record, or not at all, in places of its own. Most records have nothing of it.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Enclosure {
+    /// Data that the message brings and refers to, and for which a record has no place: what says of which datatype it
+    /// is. It is [stored data](crate::store::StoredData) from then on, and has no blob.
+    pub data: Vec<Data>,
+    /// The datatype that the event announces: one for its name and version.
+    pub datatype: Option<Datatype>,
+    /// The values that the message refers to and did not bring as values of its record, by which it
+    /// [is found](crate::store::Log::records_of_value).
+    pub references: Vec<DataId>,
+}
+
+impl Enclosure {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty() && self.datatype.is_none() && self.references.is_empty()
+    }
+
+    /// About how many bytes it takes.
+    pub fn size(&self) -> usize {
+        let data = self.data.iter().map(|data| data.value.get().len() + 256);
+        let datatype = self
+            .datatype
+            .iter()
+            .map(|datatype| datatype.value.get().len());
+        data.chain(datatype).sum::<usize>() + self.references.len() * 32
+    }
 }
 
 impl NewRecord {
@@ -177,6 +212,7 @@ impl NewRecord {
         Self {
             content,
             reply: None,
+            enclosed: None,
         }
     }
 }

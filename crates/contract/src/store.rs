@@ -26,6 +26,7 @@
 //! * [`StoreError::is_retryable`] tells whether the same call can succeed later.
 
 mod blobs;
+mod datatypes;
 mod figures;
 mod log;
 mod namespaces;
@@ -37,6 +38,7 @@ mod subscriptions;
 use std::fmt;
 
 pub use self::blobs::{BlobWriter, Blobs};
+pub use self::datatypes::Datatypes;
 pub use self::figures::{StoreFigures, Work};
 pub use self::log::{AppendError, Appended, Log, Page, ReadLimit};
 pub use self::namespaces::{CreateNamespaceError, Group, NamespaceInfo, Namespaces};
@@ -49,7 +51,7 @@ use crate::id::{Sequence, SubscriptionId};
 
 /// All that the engine needs to keep.
 pub trait Store:
-    Log + Namespaces + StoredData + Blobs + Subscriptions + Offsets + Parked + 'static
+    Log + Namespaces + StoredData + Blobs + Datatypes + Subscriptions + Offsets + Parked + 'static
 {
     /// The name of the kind of store, such as `sqlite`.
     fn name(&self) -> &'static str;

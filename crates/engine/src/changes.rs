@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use photinus_contract::{ChangeEvent, Record, Sequence, Timestamp};
+use photinus_contract::record::Enclosure;
+use photinus_contract::{ChangeEvent, ChangeKind, Record, Sequence, Timestamp};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -70,6 +71,16 @@ impl ChangeFeed {
             && let Some(committed) = Committed::of(records)
         {
             self.intake.put(Told::Committed(Arc::new(committed)), now);
+        }
+    }
+
+    /// Tells of the data that was stored with a record, before what the record itself brought.
+    pub(crate) fn enclosed(&self, enclosed: &Enclosure) {
+        for data in &enclosed.data {
+            self.changed(|| {
+                let namespace = data.namespace.clone();
+                ChangeEvent::new("data", ChangeKind::Created, namespace).with_id(data.id.0)
+            });
         }
     }
 

@@ -17,6 +17,7 @@ use crate::changes::ChangeFeed;
 use crate::clock::Clock;
 use crate::committer::{Chain, Committer};
 use crate::config::EngineConfig;
+use crate::datatypes::Schemas;
 use crate::filters::Filters;
 use crate::health::Health;
 use crate::metrics::{Metrics, Source};
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     pub(crate) pages: Pages,
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) schemas: Schemas,
     pub(crate) tasks: TaskTracker,
     /// Held while a subscription or namespace is created, changed or deleted.
     pub(crate) admin: Mutex<()>,
@@ -268,10 +270,6 @@ impl Core {
     }
 
     pub(crate) fn publisher(&self) -> Publisher<'_> {
-        Publisher {
-            store: &*self.store,
-            config: &self.config,
-            changes: &self.changes,
-        }
+        Publisher { core: self }
     }
 }

@@ -17,6 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::committer::{Committer, Watch};
 use crate::config::EngineConfig;
 use crate::core::Core;
+use crate::datatypes::Schemas;
 use crate::fatal::or_end;
 use crate::filters::Filters;
 use crate::handle::Handle;
@@ -149,6 +150,7 @@ impl Engine {
             pages,
             health,
             metrics,
+            schemas: Schemas::default(),
             tasks,
             admin: Mutex::default(),
             stopping: AtomicBool::new(false),

@@ -7,8 +7,8 @@ use photinus_contract::name::check_name;
 use photinus_contract::store::{NamespaceInfo, Pause};
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
-    CodedError, Data, DataId, Event, EventId, MessageInput, MessageKind, Namespace, Record,
-    Sequence, Subscription, SubscriptionFilter, SubscriptionId, Timestamp,
+    CodedError, Data, DataId, Event, EventId, EventType, MessageInput, MessageKind, Namespace,
+    Record, Sequence, Subscription, SubscriptionFilter, SubscriptionId, Timestamp,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,13 +17,16 @@ use crate::changes::Changes;
 use crate::committer::Chain;
 use crate::core::Core;
 use crate::history::Preview;
-use crate::lists::{Bar, Charted, ListBudget, Listed, ListedMessage, Query};
+use crate::lists::{Bar, Charted, Collector, ListBudget, Listed, ListedMessage, Query};
 use crate::metrics::{Sink, Source};
 use crate::publish::{Lot, MessageText, Pending, Prepared, Receipt, unavailable};
 use crate::seek::{SeekTo, Sought};
 use crate::standing::SubscriptionStatus;
 use crate::subscribe::{SYSTEM_TRANSPORT, SubscriptionInput};
 use crate::values;
+
+/// How many records that refer to a value are read at once.
+const REFERRING_RECORDS: usize = 64;
 
 /// The engine as the API sees it. Cheap to clone.
 #[derive(Clone)]
@@ -335,7 +338,32 @@ impl Handle {
         id: Uuid,
     ) -> Result<Option<Arc<Record>>, CodedError> {
         let record = self.record(namespace, id).await?;
-        Ok(record.filter(|record| record.content.id.0 == id))
+        Ok(record.filter(|record| record.content.id.0 == id && has_message(record)))
+    }
+
+    /// The messages that refer to a value and that a query asks for; newest first, if it does not say otherwise.
+    pub async fn messages_of_value(
+        &self,
+        namespace: &str,
+        id: Uuid,
+        query: &Query<ListedMessage>,
+    ) -> Result<Listed<ListedMessage>, CodedError> {
+        let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
+        let mut listed = Collector::new(query, self.core.config.list_bytes_max);
+        let mut before = Sequence::MAX;
+        while !listed.is_done() {
+            tokio::task::yield_now().await;
+            let store = &self.core.store;
+            let page = store.records_of_value(&namespace, DataId(id), before, REFERRING_RECORDS);
+            let page = page.await.map_err(unavailable)?;
+            let Some(last) = page.last() else { break };
+            before = last.last;
+            for record in page {
+                let bytes = record.content.size();
+                listed.offer(ListedMessage::new(record), bytes)?;
+            }
+        }
+        Ok(listed.finish())
     }
 
     /// The values of a namespace that a query asks for, those in the log and those stored by themselves; newest first,
@@ -419,4 +447,9 @@ impl Handle {
             .await
             .map_err(unavailable)
     }
+}
+
+/// Whether a record is that of a message, as against one of a definition.
+pub(crate) fn has_message(record: &Record) -> bool {
+    record.content.kind != EventType::DatatypeConfirmed
 }

@@ -17,22 +17,27 @@ use std::sync::Arc;
 
 use photinus_contract::data::{Hash, Validator};
 use photinus_contract::name::check_name;
-use photinus_contract::store::{Store, StoreError, StoreErrorKind};
+use photinus_contract::record::Enclosure;
+use photinus_contract::store::{StoreError, StoreErrorKind};
 use photinus_contract::{
-    ChangeEvent, ChangeKind, CodedError, DataRef, MessageId, MessageKind, Namespace,
+    ChangeEvent, ChangeKind, CodedError, Data, DataId, DataRef, MessageId, MessageKind, Namespace,
+    Timestamp,
 };
+use serde_json::value::RawValue;
 
 pub use self::draft::as_ready;
 pub(crate) use self::draft::{CommitTime, Draft};
-pub(crate) use self::json::{normalised, sha256};
+use self::json::normalised;
+pub(crate) use self::json::sha256;
 pub use self::lot::Lot;
 pub(crate) use self::lot::Moment;
 pub(crate) use self::prepared::refused;
 pub use self::prepared::{Pending, Prepared, Receipt};
+pub(crate) use self::text::text;
 pub use self::text::{DataText, HeaderText, MessageText};
 use self::write::{References, Said};
-use crate::changes::ChangeFeed;
-use crate::config::EngineConfig;
+use crate::core::Core;
+use crate::datatypes::named;
 use crate::metrics::Origin;
 use crate::namespaces::NamespaceState;
 
@@ -51,9 +56,7 @@ const HEADER_TEXT_MAX: usize = 1024;
 
 /// What publishing needs to know.
 pub(crate) struct Publisher<'a> {
-    pub(crate) store: &'a dyn Store,
-    pub(crate) config: &'a EngineConfig,
-    pub(crate) changes: &'a ChangeFeed,
+    pub(crate) core: &'a Core,
 }
 
 /// A value that a message brings.
@@ -85,7 +88,7 @@ impl Publisher<'_> {
             true => self.group(name, input, moment.now).await?.to_string(),
             false => String::new(),
         };
-        let (references, values) = self.values(name, id, kind, input).await?;
+        let (references, values, enclosed) = self.values(name, id, kind, input, moment.now).await?;
         let created = match header.created {
             Some(created) => Cow::from(created.to_string()),
             None => Cow::from(moment.text.as_str()),
@@ -107,25 +110,31 @@ impl Publisher<'_> {
             cloud_event: input.cloud_event,
         };
         let origin = Origin::new(kind, moment.since);
-        Ok(Draft::new(&said, &references, &values, origin))
+        let mut draft = Draft::new(&said, &references, &values, origin);
+        if !enclosed.is_empty() {
+            draft.enclosed = Some(Box::new(enclosed));
+        }
+        Ok(draft)
     }
 
-    /// References to all values of a message, and the new ones among them.
+    /// References to all values of a message, the new ones among them that its record brings, and what it encloses.
     async fn values<'a>(
         &self,
         namespace: &Namespace,
         id: MessageId,
         kind: MessageKind,
         message: &MessageText<'a>,
-    ) -> Result<(References, Vec<NewValue<'a>>), CodedError> {
+        now: Timestamp,
+    ) -> Result<(References, Vec<NewValue<'a>>, Enclosure), CodedError> {
         let inputs = &message.data;
-        if inputs.len() > self.config.message_values_max {
+        let mut enclosed = Enclosure::default();
+        if inputs.len() > self.core.config.message_values_max {
             return Err(CodedError::bad_request(
                 "FF00134",
                 format!(
                     "Field 'data' has {} entries; at most {} are allowed",
                     inputs.len(),
-                    self.config.message_values_max
+                    self.core.config.message_values_max
                 ),
             ));
         }
@@ -136,6 +145,7 @@ impl Publisher<'_> {
         for (index, input) in inputs.iter().enumerate() {
             if let Some(data) = input.id {
                 let stored = self
+                    .core
                     .store
                     .value(namespace, data)
                     .await
@@ -161,21 +171,32 @@ impl Publisher<'_> {
                     id: data,
                     hash: stored.hash,
                 });
+                enclosed.references.push(data);
             } else {
                 let value = new_value(index, input)?;
                 size += value.json.len();
-                references.add(&DataRef {
-                    id: id.value(values.len()),
-                    hash: sha256(&value.json),
-                });
-                values.push(value);
+                if let Some(datatype) = input.datatype {
+                    let data = self.typed(namespace, datatype, value, now).await?;
+                    references.add(&DataRef {
+                        id: data.id,
+                        hash: data.hash,
+                    });
+                    enclosed.references.push(data.id);
+                    enclosed.data.push(data);
+                } else {
+                    references.add(&DataRef {
+                        id: id.value(values.len()),
+                        hash: sha256(&value.json),
+                    });
+                    values.push(value);
+                }
             }
-            if size > self.config.message_bytes_max {
+            if size > self.core.config.message_bytes_max {
                 let (code, what) = match kind {
                     MessageKind::Private => ("FF10328", "private"),
                     _ => ("FF10327", "broadcast"),
                 };
-                let max = self.config.message_bytes_max;
+                let max = self.core.config.message_bytes_max;
                 return Err(CodedError::bad_request(
                     code,
                     format!(
@@ -185,17 +206,40 @@ impl Publisher<'_> {
             }
         }
         references.end();
-        Ok((references, values))
+        Ok((references, values, enclosed))
+    }
+
+    /// A new value that says of which datatype it is: stored data, for which a record has no place.
+    async fn typed(
+        &self,
+        namespace: &Namespace,
+        datatype: &RawValue,
+        value: NewValue<'_>,
+        now: Timestamp,
+    ) -> Result<Data, CodedError> {
+        let datatype = named(datatype)?;
+        let hash = sha256(&value.json);
+        let json = raw(value.json)?;
+        if value.validator != Validator::None {
+            let checked = self.core.check_datatype(namespace, &datatype, json.get());
+            checked.await?;
+        }
+        // The id of a message is one without a part number.
+        let id = DataId(MessageId::from_v7(self.core.clock.new_id()).0);
+        let mut data = Data::new(id, value.validator, namespace.clone(), hash, now, json);
+        data.datatype = Some(datatype);
+        Ok(data)
     }
 
     async fn group(
         &self,
         namespace: &Namespace,
         input: &MessageText<'_>,
-        now: photinus_contract::Timestamp,
+        now: Timestamp,
     ) -> Result<Hash, CodedError> {
         if let Some(hash) = input.header.group {
             let known = self
+                .core
                 .store
                 .group(namespace, hash)
                 .await
@@ -207,14 +251,19 @@ impl Publisher<'_> {
         let group = group::defined(namespace, input.group.as_ref(), now)?;
         let hash = group.hash;
         if self
+            .core
             .store
             .group(namespace, hash)
             .await
             .map_err(unavailable)?
             .is_none()
         {
-            self.store.put_group(group).await.map_err(unavailable)?;
-            self.changes.changed(|| {
+            self.core
+                .store
+                .put_group(group)
+                .await
+                .map_err(unavailable)?;
+            self.core.changes.changed(|| {
                 ChangeEvent::new("groups", ChangeKind::Created, namespace.clone()).with_hash(hash)
             });
         }
@@ -236,16 +285,20 @@ fn new_value<'a>(index: usize, input: &DataText<'a>) -> Result<NewValue<'a>, Cod
         ));
     };
     let validator = validator_named(&input.validator)?;
-    if validator == Validator::Json && input.datatype.is_some() {
-        return Err(CodedError::bad_request(
-            "FF10195",
-            format!("Datatype of data entry {index} not found"),
-        ));
-    }
     Ok(NewValue {
         validator,
         json: normalised(value.get().as_bytes()),
     })
+}
+
+/// JSON in the form in which it is hashed.
+pub(crate) fn compact(value: &RawValue) -> Result<Box<RawValue>, CodedError> {
+    raw(normalised(value.get().as_bytes()))
+}
+
+fn raw(json: Cow<'_, [u8]>) -> Result<Box<RawValue>, CodedError> {
+    let json = String::from_utf8(json.into_owned()).map_err(CodedError::undecodable)?;
+    RawValue::from_string(json).map_err(CodedError::undecodable)
 }
 
 /// The validator of this name; `json` if there is none.

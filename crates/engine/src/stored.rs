@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use photinus_contract::data::{DatatypeRef, Hash, Validator};
+use photinus_contract::object::Object;
 use photinus_contract::store::Group;
 use photinus_contract::{ChangeEvent, ChangeKind, CodedError, Data, DataId, MessageId, Namespace};
 use serde::Deserialize;
@@ -10,9 +11,10 @@ use serde_json::value::RawValue;
 
 use crate::blobs::described;
 use crate::core::Core;
+use crate::datatypes::named;
 use crate::handle::Handle;
 use crate::lists::{Listed, Query};
-use crate::publish::{DataText, normalised, sha256, unavailable, validator_named};
+use crate::publish::{DataText, compact, sha256, unavailable, validator_named};
 
 /// What is said of data that is to be stored, found right.
 pub(crate) struct Checked {
@@ -32,20 +34,20 @@ impl Checked {
         let namespace = core.namespaces.get(namespace)?.info.name.clone();
         let validator = validator_named(&input.validator)?;
         let value = match input.value {
-            Some(value) => {
-                let json = normalised(value.get().as_bytes()).into_owned();
-                let json = String::from_utf8(json).map_err(CodedError::undecodable)?;
-                RawValue::from_string(json).map_err(CodedError::undecodable)?
-            }
+            Some(value) => compact(value)?,
             None => RawValue::NULL.to_owned(),
         };
-        if validator != Validator::None && input.datatype.is_some() {
-            return Err(CodedError::bad_request("FF10195", "Datatype not found"));
+        let datatype = input.datatype.map(named).transpose()?;
+        if validator != Validator::None
+            && let Some(datatype) = &datatype
+        {
+            let checked = core.check_datatype(&namespace, datatype, value.get());
+            checked.await?;
         }
         Ok(Self {
             namespace,
             validator,
-            datatype: None,
+            datatype,
             value,
         })
     }
@@ -209,6 +211,6 @@ fn blob_named(input: &DataText<'_>) -> Result<Option<Hash>, CodedError> {
     let Some(blob) = input.blob else {
         return Ok(None);
     };
-    let named: Named = serde_json::from_str(blob.get()).map_err(CodedError::undecodable)?;
-    Ok(named.hash)
+    let named: Object<Named> = serde_json::from_str(blob.get()).map_err(CodedError::undecodable)?;
+    Ok(named.0.and_then(|named| named.hash))
 }

@@ -47,6 +47,10 @@ pub fn requests(input: &[u8]) {
                 (200 | 201, path) if path.ends_with("/subscriptions") => {
                     is_subscribed(rest, &body);
                 }
+                (201, path) if path.ends_with("/data") => is_stored(rest, &body),
+                (200 | 202, path) if path.ends_with("/datatypes") && body.is_object() => {
+                    is_defined(rest, &body, &sent);
+                }
                 (201, path) if path.contains("/namespaces") => {
                     let name = body["name"].as_str().unwrap();
                     let found = found(rest, &format!("/api/v1/namespaces/{name}"));
@@ -159,6 +163,27 @@ fn is_taken_once(rest: &mut Rest, taken: &Value, input: &[u8]) {
         None => vec![taken["header"]["id"].clone()],
     };
     assert_eq!(again.json().as_ref().map(id), Some(id(taken)));
+}
+
+/// Stored data is found again as it was answered, and can be deleted.
+fn is_stored(rest: &mut Rest, data: &Value) {
+    let namespace = data["namespace"].as_str().unwrap();
+    let id = data["id"].as_str().unwrap();
+    let path = format!("/api/v1/namespaces/{namespace}/data/{id}");
+    assert_eq!(found(rest, &path).json().as_ref(), Some(data));
+    assert_eq!(rest.delete(&path).status, 204);
+    assert_eq!(rest.get(&path).status, 404);
+}
+
+/// A datatype is found again as it was answered, and is not defined a second time.
+fn is_defined(rest: &mut Rest, datatype: &Value, sent: &[u8]) {
+    let said = |key: &str| datatype[key].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/namespaces/{}/datatypes", said("namespace"));
+    let one = format!("{path}/{}/{}", said("name"), said("version"));
+    assert_eq!(found(rest, &one).json().as_ref(), Some(datatype));
+    let again = Request::post(path).header("content-type", "application/json");
+    let again = again.body(Body::from(sent.to_vec())).unwrap();
+    assert_eq!(rest.send(again).status, 409);
 }
 
 /// A subscription that was answered is there, and can be deleted.

@@ -1,6 +1,8 @@
 //! What can the lists be filtered by?
 
-use photinus_engine::lists::{DATA, EVENTS, Field, GROUPS, Kind, MESSAGES, SUBSCRIPTIONS};
+use photinus_engine::lists::{
+    DATA, DATATYPES, EVENTS, Field, GROUPS, Kind, MESSAGES, SUBSCRIPTIONS,
+};
 use serde_json::{Map, Value, json};
 
 use crate::absent;
@@ -11,6 +13,7 @@ fn fields(collection: &str) -> Vec<(&'static str, Kind)> {
     match collection {
         "events" => of(&EVENTS),
         "data" => of(&DATA),
+        "datatypes" => of(&DATATYPES),
         "groups" => of(&GROUPS),
         "messages" => of(&MESSAGES),
         "subscriptions" => of(&SUBSCRIPTIONS),
@@ -20,8 +23,9 @@ fn fields(collection: &str) -> Vec<(&'static str, Kind)> {
 }
 
 /// The collections that there can be something of.
-const COLLECTIONS: [&str; 6] = [
+const COLLECTIONS: [&str; 7] = [
     "data",
+    "datatypes",
     "events",
     "groups",
     "identities",

@@ -10,9 +10,11 @@
 
 use photinus_contract::data::{DataRef, Hash, Validator};
 use photinus_contract::message::{MessageHeader, MessageState};
+use photinus_contract::name::NAME_PATTERN;
 use photinus_contract::store::NamespaceInfo;
 use photinus_contract::{
-    Data, EventId, EventType, Message, MessageInput, Namespace, Sequence, Subscription, Timestamp,
+    Data, Datatype, EventId, EventType, Message, MessageInput, Namespace, Sequence, Subscription,
+    Timestamp,
 };
 use photinus_engine::{Sought, SubscriptionInput, SubscriptionStatus};
 use schemars::generate::SchemaSettings;
@@ -94,6 +96,20 @@ struct DataOrRef {
     validator: Option<Validator>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Box<RawValue>>,
+}
+
+/// A datatype that is to be defined.
+#[derive(JsonSchema)]
+struct DatatypeInput {
+    #[schemars(extend("pattern" = NAME_PATTERN))]
+    name: String,
+    /// Which of that name; each is a datatype of its own.
+    #[schemars(extend("pattern" = NAME_PATTERN))]
+    version: String,
+    /// `json`, which is also meant if it is not there.
+    validator: Option<String>,
+    /// A JSON Schema that refers to nothing outside of itself.
+    value: Box<RawValue>,
 }
 
 /// Who gets a private message.
@@ -241,7 +257,7 @@ pub(super) fn all(options: OptionSchemas<'_>) -> Value {
 
 fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
     generator.subschema_for::<Error>();
-    let named: [(&str, Schema); 13] = [
+    let named: [(&str, Schema); 14] = [
         (
             "Subscriptions",
             generator.subschema_for::<List<Subscription>>(),
@@ -262,6 +278,7 @@ fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
         ("Identities", generator.subschema_for::<List<Identity>>()),
         ("Empty", generator.subschema_for::<List<()>>()),
         ("Histogram", generator.subschema_for::<Vec<Bucket>>()),
+        ("Datatypes", generator.subschema_for::<List<Datatype>>()),
         ("Groups", generator.subschema_for::<List<Group>>()),
         (
             "CloudEventsTaken",
@@ -314,6 +331,7 @@ fn questions_of(mut generator: SchemaGenerator) -> Map<String, Value> {
     generator.subschema_for::<MessageInput>();
     generator.subschema_for::<NamespaceInput>();
     generator.subschema_for::<SeekInput>();
+    generator.subschema_for::<DatatypeInput>();
     generator.subschema_for::<PauseInput>();
     generator.subschema_for::<PreviewInput>();
     let event = generator.subschema_for::<CloudEvent>();

@@ -7,6 +7,7 @@ mod blobs;
 mod bulk;
 mod cloudevents;
 mod data;
+mod datatypes;
 mod firefly_pages;
 mod groups;
 mod history;

@@ -204,6 +204,15 @@ pub async fn a_closed_store_refuses_everything_as_closed(rig: &mut dyn Rig) {
         ),
         ("data_of_blob", store.data_of_blob(ns, hash(1)).await.err()),
         ("blob_paths", store.blob_paths(ns, "", None, 9).await.err()),
+        ("datatype", store.datatype(ns, "widget", "1").await.err()),
+        ("datatypes", store.datatypes(ns, None, 9).await.err()),
+        (
+            "records_of_value",
+            store
+                .records_of_value(ns, data_id(50), Sequence::MAX, 9)
+                .await
+                .err(),
+        ),
         ("begin_blob", store.begin_blob(data_id(51)).await.err()),
         (
             "share_blob",

@@ -107,6 +107,14 @@ fn cases() -> Vec<Case> {
         blobs::data_is_found_by_what_is_known_of_its_blob refuses ListsPathsFromTheFirst;
         blobs::a_shared_blob_outlives_the_other refuses SharesBytesToTheEnd;
         blobs::a_blob_is_whole_or_gone_after_a_crash refuses LosesBlobsInACrash;
+        enclosed::a_datatype_comes_with_its_record refuses FindsDatatypesOfAnyVersion;
+        enclosed::a_datatype_is_defined_once refuses DefinesTwice;
+        enclosed::datatypes_are_listed_newest_first_in_pages refuses ListsDatatypesFromTheOldest;
+        enclosed::enclosed_data_is_stored_with_its_record_or_not_at_all refuses
+            StoresTheDataOfARefusedRecord;
+        enclosed::messages_are_found_by_the_values_that_they_refer_to refuses
+            ForgetsWhatMessagesReferTo;
+        enclosed::what_was_enclosed_is_found_after_a_crash refuses LosesDatatypesInACrash;
         subscriptions::a_subscription_starts_where_it_was_asked_to refuses
             StartsANewestAtTheOldest LosesSecrets;
         subscriptions::names_are_unique_in_their_namespace refuses SharesNamesAmongNamespaces;

@@ -5,6 +5,7 @@
 
 mod blobs;
 mod definitions;
+mod enclosed;
 mod gaps;
 mod keys;
 mod log;
@@ -80,6 +81,13 @@ pub(crate) enum Fault {
     ListsPathsFromTheFirst,
     SharesBytesToTheEnd,
     LosesBlobsInACrash,
+    // What is enclosed.
+    FindsDatatypesOfAnyVersion,
+    DefinesTwice,
+    ListsDatatypesFromTheOldest,
+    StoresTheDataOfARefusedRecord,
+    ForgetsWhatMessagesReferTo,
+    LosesDatatypesInACrash,
     StartsANewestAtTheOldest,
     LosesSecrets,
     SharesNamesAmongNamespaces,

@@ -26,7 +26,8 @@ pub trait Log: Send + Sync {
     /// key twice in one call, harms no other. The records of one namespace get rising sequences in this
     /// order. A duplicate is answered only when the record that holds the key is durable.
     ///
-    /// The idempotency key and the reply key of a record are taken together with it or not at all. A reply key
+    /// The keys of a record are taken together with it or not at all, and so is [what is enclosed](NewRecord::enclosed)
+    /// stored. A reply key
     /// lives until the offset of its subscription has passed the event and no parked entry of it is left; a reply
     /// to that event is refused from then on.
     ///
@@ -71,6 +72,16 @@ pub trait Log: Send + Sync {
         namespace: &Namespace,
         id: DataId,
     ) -> BoxFuture<'static, Result<Option<Data>, StoreError>>;
+
+    /// The records whose messages refer to a value and whose last event is before `before`, newest first, at most
+    /// `limit` of them: those that named it by its id, and at last the one that brought it.
+    fn records_of_value(
+        &self,
+        namespace: &Namespace,
+        id: DataId,
+        before: Sequence,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>>;
 }
 
 /// How much a call reads at most of what has many rows. Unless it says otherwise, it reads at least one if there is one,
@@ -161,6 +172,12 @@ pub enum AppendError {
     /// settled it. Whether that carried a reply is not known any more.
     #[error("the event was settled by another answer")]
     Passed,
+    /// There is a datatype of this name and version.
+    #[error("the datatype was defined before, as {holder}")]
+    DuplicateDatatype {
+        /// Its id.
+        holder: MessageId,
+    },
     /// There is no such namespace.
     #[error("unknown namespace")]
     UnknownNamespace,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use photinus_contract::{
-    ChangeEvent, ChangeKind, MessageId, Namespace, Record, Sequence, Timestamp,
+    ChangeEvent, ChangeKind, EventType, MessageId, Namespace, Record, Sequence, Timestamp,
 };
 use tokio::sync::Notify;
 
@@ -34,6 +34,8 @@ pub(super) struct Committed {
 #[derive(Clone, Copy)]
 pub(super) struct Parts {
     message: MessageId,
+    /// Whether it is a datatype instead.
+    is_datatype: bool,
     last: Sequence,
     events: u32,
     values: u32,
@@ -158,6 +160,7 @@ impl Committed {
         let (_, first) = records.first()?;
         let parts = records.iter().map(|(_, record)| Parts {
             message: record.content.id,
+            is_datatype: record.content.kind == EventType::DatatypeConfirmed,
             last: record.last,
             events: record.content.events_len() as u32,
             values: record.content.values_len() as u32,
@@ -199,6 +202,9 @@ impl Parts {
         let values = self.values as usize;
         if index < values {
             return created("data").with_id(self.message.value(index).0);
+        }
+        if index == values && self.is_datatype {
+            return created("datatypes").with_id(self.message.0);
         }
         if index == values {
             return created("messages")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use photinus_contract::record::{NewRecord, RecordContent, ReplyKey};
+use photinus_contract::record::{Enclosure, NewRecord, RecordContent, ReplyKey};
 pub(super) use photinus_contract::store::Appended;
 use photinus_contract::store::{AppendError, StoreError, StoreErrorKind};
 use photinus_contract::transport::Published;
@@ -35,6 +35,8 @@ pub(super) struct Group {
 struct Sealed {
     namespace: Arc<NamespaceState>,
     records: Vec<(RecordContent, Origin)>,
+    /// What is stored with some of them, by their places.
+    enclosed: Vec<(usize, Arc<Enclosure>)>,
     reply: Option<ReplyKey>,
     chain: Option<Chain>,
     answer: Answer,
@@ -86,8 +88,11 @@ impl Group {
             self.time = CommitTime::new(created);
         }
         self.records += job.drafts.len();
-        let drafts = job.drafts.into_iter();
-        let seal = |draft: crate::publish::Draft| {
+        let drafts = job.drafts.into_iter().enumerate();
+        let mut all_enclosed = Vec::new();
+        let seal = |(place, mut draft): (usize, crate::publish::Draft)| {
+            let enclosed = draft.take_enclosed(&self.time);
+            all_enclosed.extend(enclosed.map(|enclosed| (place, enclosed)));
             let origin = draft.origin;
             (
                 draft.seal(job.namespace.info.name.clone(), &self.time),
@@ -96,6 +101,7 @@ impl Group {
         };
         self.sealed.push(Sealed {
             records: drafts.map(seal).collect(),
+            enclosed: all_enclosed,
             namespace: job.namespace,
             reply: job.reply,
             chain: job.chain,
@@ -129,6 +135,10 @@ impl Group {
                 record.reply = job.reply;
                 record
             }));
+            let first = records.len() - job.records.len();
+            for (place, enclosed) in &job.enclosed {
+                records[first + place].enclosed = Some(enclosed.clone());
+            }
         }
         self.records = 0;
         let given = Given {
@@ -190,6 +200,11 @@ impl Given {
             let (mine, others) = results.split_at(job.records.len());
             results = others;
             job.tally().count(mine, counted, &watch.metrics);
+            for (place, enclosed) in &job.enclosed {
+                if matches!(mine.get(*place), Some(Ok(_))) {
+                    watch.changes.enclosed(enclosed);
+                }
+            }
             let name = job.namespace.info.name.clone();
             let log = committed.entry(name).or_insert_with(|| Committed {
                 namespace: job.namespace,

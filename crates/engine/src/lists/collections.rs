@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use photinus_contract::filter::Attribute;
 use photinus_contract::store::Group;
-use photinus_contract::{Data, Event, Subscription};
+use photinus_contract::{Data, Datatype, Event, Subscription};
 use serde::{Deserialize, Serialize};
 
 use super::field::{Field, Kind, Value};
@@ -253,6 +253,40 @@ pub static DATA: [Field<Data>; 13] = [
         name: "public",
         kind: Kind::Text,
         value: |_| Value::text(""),
+    },
+];
+
+/// Datatypes. No message brings one.
+pub static DATATYPES: [Field<Datatype>; 6] = [
+    Field {
+        name: "id",
+        kind: Kind::Id,
+        value: |datatype| Value::Id(datatype.id.0),
+    },
+    Field {
+        name: "message",
+        kind: Kind::Id,
+        value: |_| Value::Null,
+    },
+    Field {
+        name: "validator",
+        kind: Kind::Text,
+        value: |_| Value::text("json"),
+    },
+    Field {
+        name: "name",
+        kind: Kind::Text,
+        value: |datatype| Value::text(&datatype.name),
+    },
+    Field {
+        name: "version",
+        kind: Kind::Text,
+        value: |datatype| Value::text(&datatype.version),
+    },
+    Field {
+        name: "created",
+        kind: Kind::Time,
+        value: |datatype| Value::Time(datatype.created),
     },
 ];
 

@@ -9,6 +9,7 @@ use super::message::ListedMessage;
 use super::query::Query;
 use super::walk::{Places, Span, Walk};
 use crate::core::Core;
+use crate::handle::has_message;
 
 const EVENTS: Places = Places {
     sequence: "sequence",
@@ -69,7 +70,7 @@ impl Core {
             if records.is_empty() {
                 break;
             }
-            for record in records {
+            for record in records.into_iter().filter(|record| has_message(record)) {
                 let bytes = record.content.size();
                 listed.offer(ListedMessage::new(record), bytes)?;
             }

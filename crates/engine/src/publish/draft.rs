@@ -3,9 +3,10 @@
 //! The whole record, with places for that time. Sealing fills them in: it is done in the one task that commits.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use photinus_contract::record::{RecordContent, RecordEvent, RecordWriter};
-use photinus_contract::{EventType, MessageId, Namespace, Timestamp};
+use photinus_contract::record::{Enclosure, RecordContent, RecordEvent, RecordWriter};
+use photinus_contract::{CodedError, Datatype, EventType, MessageId, Namespace, Timestamp};
 use uuid::Uuid;
 
 use super::NewValue;
@@ -14,10 +15,14 @@ use super::write::{
 };
 use crate::metrics::Origin;
 
+/// The topic of events about definitions.
+const DEFINITION_TOPIC: &str = "ff_definition";
+
 /// A message that is checked and written, and waits for its commit.
 #[derive(Debug)]
 pub(crate) struct Draft {
     id: MessageId,
+    kind: EventType,
     correlator: Option<Uuid>,
     writer: RecordWriter,
     /// Where each event ends in what was written: the first, and the others.
@@ -26,6 +31,8 @@ pub(crate) struct Draft {
     message: Range<usize>,
     /// The publisher's key against doing the same twice, for the error that names it.
     pub(crate) key: Option<Box<str>>,
+    /// What is stored with it.
+    pub(super) enclosed: Option<Box<Enclosure>>,
     /// For those who count.
     pub(crate) origin: Origin,
 }
@@ -87,13 +94,65 @@ impl Draft {
         }
         Self {
             id: said.id,
+            kind: EventType::MessageConfirmed,
             correlator: said.cid,
             writer,
             event_ends,
             message: message_start..message_start + message.len() - MESSAGE_END,
             key: said.idempotency_key.map(Into::into),
+            enclosed: None,
             origin,
         }
+    }
+
+    /// The draft of the event that announces a datatype. There is no message in it.
+    pub(crate) fn of_datatype(datatype: &Datatype, origin: Origin) -> Result<Self, CodedError> {
+        let Datatype { id, namespace, .. } = datatype;
+        let (validator, name, version) = (datatype.validator, &datatype.name, &datatype.version);
+        let validator = serde_json::to_string(&validator).map_err(super::internal)?;
+        let (hash, value) = (datatype.hash, &datatype.value);
+        let mut writer = RecordWriter::new(EVENT_BYTES + value.get().len());
+        writer.head("", "", "", None);
+        writer.topics(&[DEFINITION_TOPIC]);
+        let mut event_end = 0;
+        // Names need no escapes. The time is the last key of the datatype, so that it stands where that of a message
+        // stands, and is filled in with it.
+        let head = format!(
+            r#"{{"id":"{}","type":"{}","namespace":"{namespace}","reference":"{id}","topic":"{DEFINITION_TOPIC}","datatype":{{"id":"{id}","validator":{validator},"namespace":"{namespace}","name":"{name}","version":"{version}","hash":"{hash}","value":{value},"created":""#,
+            id.event(0),
+            EventType::DatatypeConfirmed,
+        );
+        writer.event(|json| {
+            for part in [
+                head.as_bytes(),
+                TIME_PLACE,
+                BETWEEN_TIMES,
+                TIME_PLACE,
+                b"\"",
+            ] {
+                json.extend_from_slice(part);
+            }
+            event_end = json.len();
+        });
+        Ok(Self {
+            id: *id,
+            kind: EventType::DatatypeConfirmed,
+            correlator: None,
+            writer,
+            event_ends: (event_end, Vec::new()),
+            message: 0..0,
+            key: None,
+            enclosed: Some(Box::new(crate::datatypes::enclosed(datatype))),
+            origin,
+        })
+    }
+
+    /// What is stored with the record, which is committed at this time.
+    pub(crate) fn take_enclosed(&mut self, commit: &CommitTime) -> Option<Arc<Enclosure>> {
+        let mut enclosed = self.enclosed.take()?;
+        let datatype = enclosed.datatype.take();
+        enclosed.datatype = datatype.map(|datatype| datatype.committed(commit.time));
+        Some(Arc::from(enclosed))
     }
 
     /// The id of its message.
@@ -104,7 +163,8 @@ impl Draft {
     /// About how many bytes it takes.
     pub(crate) fn size(&self) -> usize {
         const FIXED: usize = 256;
-        FIXED + self.writer.bytes_len()
+        let enclosed = self.enclosed.as_ref().map_or(0, |enclosed| enclosed.size());
+        FIXED + self.writer.bytes_len() + enclosed
     }
 
     /// The record's content, committed at some time in the log of a namespace.
@@ -121,10 +181,9 @@ impl Draft {
                 }
             }
         }
-        let kind = EventType::MessageConfirmed;
         let mut content = self
             .writer
-            .finish(self.id, namespace, kind, *time, self.message);
+            .finish(self.id, namespace, self.kind, *time, self.message);
         content.correlator = self.correlator;
         if !fits {
             write_shorter(&mut content, text);
@@ -146,7 +205,9 @@ fn write_shorter(content: &mut RecordContent, time: &str) {
             shorter.push(b'"');
             *json = shorter.into();
         }
-        parts.message.end = parts.message.end + time.len() - TIME_PLACE.len();
+        if !parts.message.is_empty() {
+            parts.message.end = parts.message.end + time.len() - TIME_PLACE.len();
+        }
     });
 }
 
@@ -174,6 +235,7 @@ mod tests {
     use photinus_contract::data::{Hash, Validator};
     use photinus_contract::message::MessageState;
     use photinus_contract::{DataRef, Message, MessageKind};
+    use serde_json::value::RawValue;
     use tokio::time::Instant;
 
     use super::super::json::sha256;
@@ -247,6 +309,39 @@ mod tests {
                 assert_eq!(event["message"]["idempotencyKey"], "k\"");
             }
             assert_eq!(content.data_refs(), [reference]);
+        }
+    }
+
+    #[test]
+    fn a_datatype_is_announced_at_the_time_of_its_commit() {
+        let id: MessageId = ID.parse().unwrap();
+        let schema = r#"{"description":"\"created\":\"","type":"string"}"#;
+        for time in ["2026-01-02T03:04:06Z", "2026-01-02T03:04:06.123456789Z"] {
+            let schema = RawValue::from_string(schema.to_owned()).unwrap();
+            let namespace = Namespace::new("default");
+            let (name, version) = ("widget".to_owned(), "1.0".to_owned());
+            let hash = sha256(b"");
+            let datatype = Datatype::new(id, namespace, name, version, hash, schema);
+            let origin = Origin::new(MessageKind::Broadcast, Instant::now());
+            let mut draft = Draft::of_datatype(&datatype, origin).unwrap();
+            let commit = CommitTime::new(time.parse().unwrap());
+            let enclosed = draft.take_enclosed(&commit).unwrap();
+            let content = draft.seal(Namespace::new("default"), &commit);
+            assert_eq!(content.kind, EventType::DatatypeConfirmed);
+            assert_eq!(
+                (content.topic(0), content.events_len()),
+                ("ff_definition", 1)
+            );
+            assert!(content.message_json().is_empty() && content.data_refs().is_empty());
+            let mut json = content.event_json(0).to_vec();
+            json.push(b'}');
+            let event: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            let announced = serde_json::to_value(enclosed.datatype.as_ref().unwrap()).unwrap();
+            assert_eq!(event["datatype"], announced);
+            assert_eq!(announced["created"], time);
+            assert_eq!(event["created"], time);
+            assert_eq!(event["reference"], ID);
+            assert_eq!(event["id"], id.event(0).to_string());
         }
     }
 

@@ -161,7 +161,7 @@ impl<'de> Deserialize<'de> for Text<'de> {
 }
 
 /// A text; `null` is the empty one.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'de, str>, D::Error> {
     let read = Option::<Text<'de>>::deserialize(deserializer)?;
     Ok(read.map(|Text(text)| text).unwrap_or_default())
 }

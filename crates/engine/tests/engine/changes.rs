@@ -76,6 +76,51 @@ async fn a_commit_is_told_part_by_part() {
     assert!(changes.next().await.is_none(), "the server has stopped");
 }
 
+#[tokio::test]
+async fn a_datatype_and_the_data_that_names_it_are_told() {
+    let bench = Bench::new().await;
+    let mut changes = bench.handle.changes();
+    let definition = r#"{"name":"widget","version":"1","value":{"type":"number"}}"#;
+    let definition = serde_json::from_str(definition).unwrap();
+    let datatype = bench
+        .handle
+        .create_datatype("default", &definition)
+        .await
+        .unwrap();
+    let told = next(&mut changes).await;
+    let id = datatype.id.to_string();
+    assert_eq!(
+        (&told["collection"], &told["id"]),
+        (&json!("datatypes"), &json!(id))
+    );
+    assert_eq!(told.get("sequence"), None);
+    let told = next(&mut changes).await;
+    let event = datatype.id.event(0).to_string();
+    assert_eq!(
+        (&told["collection"], &told["id"]),
+        (&json!("events"), &json!(event))
+    );
+    let of_it = json!({"name": "widget", "version": "1"});
+    let message = json!({"data": [{"value": 1, "datatype": of_it}, {"value": 2}]});
+    let published = bench.send(message).await;
+    let data = next(&mut changes).await;
+    let stored = bench
+        .handle
+        .datum("default", data["id"].as_str().unwrap().parse().unwrap());
+    assert_eq!(stored.await.unwrap().unwrap().value.get(), "1");
+    for (collection, id) in [
+        ("data", published.id.value(0).to_string()),
+        ("messages", published.id.to_string()),
+        ("events", published.id.event(0).to_string()),
+    ] {
+        let told = next(&mut changes).await;
+        assert_eq!(
+            (&told["collection"], &told["id"]),
+            (&json!(collection), &json!(id))
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn subscriptions_and_groups_are_told_when_they_change() {
     let bench = Bench::new().await;

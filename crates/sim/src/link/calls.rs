@@ -6,12 +6,14 @@ use bytes::Bytes;
 use photinus_contract::data::Hash;
 use photinus_contract::record::NewRecord;
 use photinus_contract::store::{
-    AppendError, Appended, BlobWriter, Blobs, CreateNamespaceError, CreateSubscriptionError, Group,
-    Log, NamespaceInfo, Namespaces, OffsetError, OffsetRecord, OffsetWrite, Offsets, Page, Parked,
-    ParkedEntry, Pause, ReadLimit, Start, Store, StoreError, StoredData, Subscriptions,
+    AppendError, Appended, BlobWriter, Blobs, CreateNamespaceError, CreateSubscriptionError,
+    Datatypes, Group, Log, NamespaceInfo, Namespaces, OffsetError, OffsetRecord, OffsetWrite,
+    Offsets, Page, Parked, ParkedEntry, Pause, ReadLimit, Start, Store, StoreError, StoredData,
+    Subscriptions,
 };
 use photinus_contract::{
-    BoxFuture, Data, DataId, Namespace, Record, Sequence, Subscription, SubscriptionId, Timestamp,
+    BoxFuture, Data, DataId, Datatype, MessageId, Namespace, Record, Sequence, Subscription,
+    SubscriptionId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -97,6 +99,45 @@ impl Log for Link {
         id: DataId,
     ) -> BoxFuture<'static, Result<Option<Data>, StoreError>> {
         self.read(|store| store.value(namespace, id), |_, _, _| ())
+    }
+
+    fn records_of_value(
+        &self,
+        namespace: &Namespace,
+        id: DataId,
+        before: Sequence,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
+        self.read(
+            |store| store.records_of_value(namespace, id, before, limit),
+            |_, _, _| (),
+        )
+    }
+}
+
+impl Datatypes for Link {
+    fn datatype(
+        &self,
+        namespace: &Namespace,
+        name: &str,
+        version: &str,
+    ) -> BoxFuture<'static, Result<Option<Datatype>, StoreError>> {
+        self.read(
+            |store| store.datatype(namespace, name, version),
+            |_, _, _| (),
+        )
+    }
+
+    fn datatypes(
+        &self,
+        namespace: &Namespace,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Datatype>, StoreError>> {
+        self.read(
+            |store| store.datatypes(namespace, before, limit),
+            |_, _, _| (),
+        )
     }
 }
 

@@ -15,6 +15,7 @@
 
 mod answer;
 mod blobs;
+mod datatypes;
 mod log;
 mod namespaces;
 mod offsets;

@@ -1,6 +1,6 @@
 //! How are records appended and read?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use photinus_contract::record::{NewRecord, ReplyKey};
 use photinus_contract::store::{
     AppendError, Appended, Group, Log, NamespaceInfo, Page, ReadLimit, StoreError, StoreErrorKind,
 };
-use photinus_contract::{BoxFuture, Data, MessageId, Namespace, Record, Sequence};
+use photinus_contract::{BoxFuture, Data, Datatype, MessageId, Namespace, Record, Sequence};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -22,6 +22,10 @@ pub(crate) struct LogState {
     pub(crate) info: NamespaceInfo,
     pub(crate) groups: BTreeMap<Hash, Group>,
     pub(crate) stored: BTreeMap<DataId, Data>,
+    /// By name and version.
+    pub(crate) datatypes: BTreeMap<(String, String), Datatype>,
+    /// Which records refer to a value that they did not bring, by the sequence of their last event.
+    references: BTreeSet<(DataId, i64)>,
     /// By the sequence of the last event.
     records: BTreeMap<i64, Arc<Record>>,
     messages: BTreeMap<MessageId, i64>,
@@ -34,6 +38,8 @@ impl LogState {
             info,
             groups: BTreeMap::new(),
             stored: BTreeMap::new(),
+            datatypes: BTreeMap::new(),
+            references: BTreeSet::new(),
             records: BTreeMap::new(),
             messages: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -156,6 +162,25 @@ impl Log for MemoryStore {
             }
         })
     }
+
+    fn records_of_value(
+        &self,
+        namespace: &Namespace,
+        id: DataId,
+        before: Sequence,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
+        self.read(|durable| {
+            let Some(log) = durable.namespaces.get(namespace) else {
+                return Ok(Vec::new());
+            };
+            let referring = log.references.range((id, i64::MIN)..(id, before.0)).rev();
+            let referring = referring.filter_map(|(_, last)| log.records.get(last));
+            let own = id.index().and_then(|_| log.record(id.0));
+            let own = own.filter(|record| record.last < before);
+            Ok(referring.chain(own).take(limit).cloned().collect())
+        })
+    }
 }
 
 impl LogState {
@@ -223,10 +248,42 @@ fn append(durable: &mut Durable, record: NewRecord) -> Result<Appended, AppendEr
     if log.messages.contains_key(&content.id) {
         return refused("is in the log already");
     }
+    let enclosed = record.enclosed.unwrap_or_default();
+    let datatype = enclosed.datatype.as_ref();
+    let key_of = |datatype: &Datatype| (datatype.name.clone(), datatype.version.clone());
+    if let Some(holder) = datatype.and_then(|datatype| log.datatypes.get(&key_of(datatype))) {
+        let holder = holder.id;
+        return Err(AppendError::DuplicateDatatype { holder });
+    }
+    let mut ids = BTreeSet::new();
+    let is_taken = |id| {
+        durable
+            .namespaces
+            .values()
+            .any(|log| log.stored.contains_key(&id))
+    };
+    for data in &enclosed.data {
+        let is_new = ids.insert(data.id) && !is_taken(data.id);
+        if !is_new || data.id.index().is_some() || data.blob.is_some() {
+            return refused("encloses data that is there already, or cannot be enclosed");
+        }
+    }
+    let log = durable
+        .namespaces
+        .get_mut(&content.namespace)
+        .ok_or(AppendError::UnknownNamespace)?;
 
     let (id, previous) = (content.id, log.head());
     let last = previous + content.events_len() as i64;
     log.messages.insert(id, last);
+    for data in &enclosed.data {
+        log.stored.insert(data.id, data.clone());
+    }
+    if let Some(datatype) = datatype {
+        log.datatypes.insert(key_of(datatype), datatype.clone());
+    }
+    let references = enclosed.references.iter();
+    log.references.extend(references.map(|id| (*id, last)));
     log.records
         .insert(last, Arc::new(Record::new(Sequence(last), content)));
     if let Some(key) = key {

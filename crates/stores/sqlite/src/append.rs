@@ -1,6 +1,6 @@
 //! How is one record appended, whole or not at all?
 
-use photinus_contract::record::{NewRecord, ReplyKey};
+use photinus_contract::record::{Enclosure, NewRecord, ReplyKey};
 use photinus_contract::store::{AppendError, Appended};
 use photinus_contract::{MessageId, Sequence};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::row::{self, SEQUENCE_MAX, position};
 use crate::step::Step;
+use crate::{datatypes, stored};
 
 /// Appends records, each with its keys or nothing of it.
 pub(crate) fn append_all(
@@ -46,11 +47,52 @@ fn append(
     let large = row::encode(content, step.place.config.inline_value_max, packed)?;
     let mut insert =
         |step: &mut Step<'_>| insert(step, insert_row, namespace, record, packed, &large);
-    if record.reply.is_none() && large.is_empty() {
+    match &record.enclosed {
         // One statement is whole by itself.
-        return insert(step);
+        None if record.reply.is_none() && large.is_empty() => insert(step),
+        None => step.whole(insert),
+        // Its answer can be an error after something of it was written.
+        Some(_) => {
+            let mut refused = None;
+            let inserted = step.whole(|step| match insert(step)? {
+                Ok(appended) => Ok(appended),
+                Err(error) => {
+                    let text = error.to_string();
+                    refused = Some(error);
+                    Err(Error::Refused(text))
+                }
+            });
+            match (inserted, refused) {
+                (Err(Error::Refused(_)), Some(error)) => Ok(Err(error)),
+                (inserted, _) => inserted.map(Ok),
+            }
+        }
     }
-    step.whole(insert)
+}
+
+/// Stores what comes with a record.
+fn enclose(
+    step: &Step<'_>,
+    namespace: i64,
+    pos: i64,
+    enclosed: &Enclosure,
+) -> Result<Result<(), AppendError>, Error> {
+    if let Some(datatype) = &enclosed.datatype
+        && let Err(error) = datatypes::insert(step, namespace, datatype)?
+    {
+        return Ok(Err(error));
+    }
+    for data in &enclosed.data {
+        stored::insert(step, data, false)?;
+    }
+    for reference in &enclosed.references {
+        step.connection
+            .prepare_cached(
+                "INSERT INTO data_references (data, pos) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![reference.0.as_bytes(), pos])?;
+    }
+    Ok(Ok(()))
 }
 
 fn insert(
@@ -104,6 +146,11 @@ fn insert(
                 reply.event.0,
                 content.id.0.as_bytes(),
             ])?;
+    }
+    if let Some(enclosed) = &record.enclosed
+        && let Err(error) = enclose(step, namespace, pos, enclosed)?
+    {
+        return Ok(Err(error));
     }
     step.advance(namespace, last);
     Ok(Ok(Appended::new(Sequence(previous), Sequence(last))))

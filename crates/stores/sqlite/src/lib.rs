@@ -16,6 +16,7 @@ mod append;
 mod blobs;
 mod checkpoint;
 mod config;
+mod datatypes;
 mod error;
 mod figures;
 mod files;

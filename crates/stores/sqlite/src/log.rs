@@ -97,6 +97,22 @@ impl Log for SqliteStore {
         self.readers
             .read(move |connection| value(connection, number, &namespace, id))
     }
+
+    fn records_of_value(
+        &self,
+        namespace: &Namespace,
+        id: DataId,
+        before: Sequence,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
+        let Some(number) = self.namespace(namespace) else {
+            return self.readers.read(|_| Ok(Vec::new()));
+        };
+        let namespace = namespace.clone();
+        self.readers.read(move |connection| {
+            records_of_value(connection, number, &namespace, id, before, limit)
+        })
+    }
 }
 
 /// The newest sequence of a namespace; 0 if there is none.
@@ -202,6 +218,38 @@ fn record(
         (None, None) => true,
     };
     Ok(holds.then_some((pos, record)))
+}
+
+fn records_of_value(
+    connection: &Connection,
+    number: i64,
+    namespace: &Namespace,
+    id: DataId,
+    before: Sequence,
+    limit: usize,
+) -> Result<Vec<Arc<Record>>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT log.pos, log.id, log.record FROM data_references JOIN log USING (pos) \
+         WHERE data = ?1 AND data_references.pos > ?2 AND data_references.pos < ?3 \
+         ORDER BY data_references.pos DESC LIMIT ?4",
+    )?;
+    let (from, border) = (position(number, 0), position(number, before.0));
+    // The last sequence of all has no border above it.
+    let border = border.max(from) + i64::from(before.0 > SEQUENCE_MAX);
+    let some = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![id.0.as_bytes(), from, border, some])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(Arc::new(row::decode(row, namespace)?));
+    }
+    if records.len() < limit && id.index().is_some() {
+        let own = record(connection, number, namespace, id.0)?;
+        let own = own
+            .map(|(_, record)| record)
+            .filter(|record| record.last < before);
+        records.extend(own.map(Arc::new));
+    }
+    Ok(records)
 }
 
 fn value(

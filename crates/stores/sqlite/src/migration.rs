@@ -1,7 +1,7 @@
 //! How is a database brought from an older layout to the newest?
 
 use photinus_contract::data::Validator;
-use photinus_contract::record::RecordWriter;
+use photinus_contract::record::{RecordContent, RecordWriter};
 use photinus_contract::{EventType, MessageId, Namespace, Timestamp};
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -32,6 +32,7 @@ pub(crate) fn migrate(connection: &Connection) -> Result<(), Error> {
     }
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function("packed_record", 13, flags, packed_record)?;
+    connection.create_scalar_function("references_of", 2, flags, references_of)?;
     for (number, sql) in MIGRATIONS.iter().enumerate().skip(applied) {
         let version = number + 1;
         if applied > 0 {
@@ -53,6 +54,7 @@ pub(crate) fn migrate(connection: &Connection) -> Result<(), Error> {
         }
     }
     connection.remove_function("packed_record", 13)?;
+    connection.remove_function("references_of", 2)?;
     if applied == 0 {
         // What the first layouts had is not left as empty pages. Those of a log are used again.
         connection.execute_batch("VACUUM")?;
@@ -117,6 +119,25 @@ fn packed_record(row: &Context<'_>) -> rusqlite::Result<Vec<u8>> {
     let mut packed = Vec::new();
     record.pack(&mut packed);
     Ok(packed)
+}
+
+/// The values that a record of the third layout refers to and did not bring: a JSON list of their ids in hex.
+fn references_of(row: &Context<'_>) -> rusqlite::Result<String> {
+    let id = row.get::<[u8; 16]>(0)?;
+    let id = MessageId(Uuid::from_bytes(id));
+    let packed = row.get_raw(1).as_blob().unwrap_or_default();
+    // What cannot be read is told by whoever reads it for its own sake.
+    let content = RecordContent::unpack(id, Namespace::new(""), packed);
+    let references = content.map(|content| content.data_refs());
+    let mut list = String::from("[");
+    for reference in references.unwrap_or_default() {
+        if MessageId::containing(reference.id.0) != id {
+            let separator = if list.len() > 1 { "," } else { "" };
+            list.push_str(&format!("{separator}\"{}\"", reference.id.0.simple()));
+        }
+    }
+    list.push(']');
+    Ok(list)
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {

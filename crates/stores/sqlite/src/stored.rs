@@ -162,7 +162,8 @@ pub(crate) fn put(
     )
 }
 
-fn insert(step: &Step<'_>, data: &Data, with_blob: bool) -> Result<(), Error> {
+/// Stores data within a transaction. That of a blob takes it over.
+pub(crate) fn insert(step: &Step<'_>, data: &Data, with_blob: bool) -> Result<(), Error> {
     let refused = |what: &str| {
         let (id, namespace) = (data.id, &data.namespace);
         Error::Refused(format!("data {id} of namespace {namespace} {what}"))

@@ -16,6 +16,8 @@ use super::{Answer, Before, Fault, Wrong, now, then, unavailable};
 impl Log for Wrong {
     fn append(&self, mut records: Vec<NewRecord>) -> BoxFuture<'static, Vec<Answer>> {
         let inner = self.inner.clone();
+        let spoil = |record| self.spoil_enclosed(record);
+        records.iter_mut().for_each(spoil);
         match self.fault {
             Fault::Gaps => self.append_with_gaps(records),
             Fault::AppendsWhenPolled => Box::pin(async move { inner.append(records).await }),
@@ -152,6 +154,18 @@ impl Log for Wrong {
             let mut found = found.into_iter();
             found.find(|record| !only_messages || record.content.id.0 == part)
         });
+        Box::pin(async { found })
+    }
+
+    fn records_of_value(
+        &self,
+        namespace: &Namespace,
+        id: DataId,
+        before: Sequence,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
+        let found = now(self.inner.records_of_value(namespace, id, before, limit));
+        let found = found.map(|found| self.visible(namespace, found));
         Box::pin(async { found })
     }
 

@@ -160,3 +160,56 @@ async fn an_older_database_with_a_damaged_row_is_refused_and_left_as_it_is() {
     });
     assert_eq!(rows, Ok(2));
 }
+
+#[tokio::test]
+async fn what_messages_of_an_older_log_refer_to_leads_to_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let connection = Connection::open(directory.path().join(schema::FILE)).unwrap();
+    let flags = FunctionFlags::SQLITE_UTF8;
+    connection
+        .create_scalar_function("packed_record", 13, flags, packed_record)
+        .unwrap();
+    connection.execute_batch(&MIGRATIONS[..3].concat()).unwrap();
+    connection
+        .execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 3; \
+             INSERT INTO namespaces VALUES (3, 'ns', '', 1)"
+        ))
+        .unwrap();
+    let ns = Namespace::new("ns");
+    let own = id(1).value(0);
+    for (number, references) in [
+        (1, vec![own]),
+        (2, vec![own, id(2).value(0), own]),
+        (3, vec![]),
+    ] {
+        let references = references
+            .iter()
+            .map(|id| format!(r#"{{"id":"{id}","hash":"{}"}}"#, "ab".repeat(32)));
+        let references: Vec<_> = references.collect();
+        let message = format!(r#"{{"data":[{}]}}"#, references.join(","));
+        let mut writer = RecordWriter::new(100);
+        writer.head("", "", "", None);
+        writer.topics(&["t"]);
+        writer.event(|json| json.extend_from_slice(message.as_bytes()));
+        let (kind, now) = (EventType::MessageConfirmed, Timestamp::from_nanos(1));
+        let content = writer.finish(id(number), ns.clone(), kind, now, 0..message.len());
+        let mut packed = Vec::new();
+        content.pack(&mut packed);
+        connection
+            .execute(
+                "INSERT INTO log (pos, id, record) VALUES (?1, ?2, ?3)",
+                params![3_i64 << 40 | number as i64, id(number).0.as_bytes(), packed],
+            )
+            .unwrap();
+    }
+    drop(connection);
+    let store = SqliteStore::open(directory.path(), Config::default()).unwrap();
+    let found = store
+        .records_of_value(&ns, own, Sequence::MAX, 9)
+        .await
+        .unwrap();
+    // The first has no value in its record, so it did not bring it.
+    let found: Vec<_> = found.iter().map(|record| record.content.id).collect();
+    assert_eq!(found, [id(2)]);
+}
