@@ -5,6 +5,8 @@
 //!   a value with a datatype ─▶ schemas (kept compiled) ─▶ checked away from the tasks that deliver
 //! ```
 
+mod cost;
+mod metered;
 mod schemas;
 
 use std::borrow::Cow;
