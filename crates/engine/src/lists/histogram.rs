@@ -5,6 +5,7 @@ use photinus_contract::{CodedError, Sequence, Timestamp};
 use super::message::ListedMessage;
 use super::walk::{Span, Walk};
 use crate::core::Core;
+use crate::handle::has_message;
 use crate::namespaces::NamespaceState;
 
 /// Up to so many are counted, as in FireFly.
@@ -85,6 +86,7 @@ impl Core {
             for record in records {
                 let (kind, count) = match what {
                     Charted::Events => (record.content.kind.as_str(), record.content.events_len()),
+                    Charted::Messages if !has_message(&record) => continue,
                     Charted::Messages => (ListedMessage::new(record).kind(), 1),
                 };
                 for _ in 0..count {

@@ -1,11 +1,20 @@
--- Subscriptions that deliver nothing for a while.
-CREATE TABLE pauses (
-    subscription BLOB PRIMARY KEY,
-    until        INTEGER,                     -- nanoseconds since 1970; NULL: until somebody resumes it
-    reason       TEXT NOT NULL
+-- Data that was stored by itself: docs/adr/0018-stored-data-and-blobs.md says why it is apart from the log.
+CREATE TABLE data (
+    id         BLOB    NOT NULL PRIMARY KEY,  -- in time order; its last twelve bits are 0, see crates/contract/src/id.rs
+    namespace  INTEGER NOT NULL,
+    definition TEXT    NOT NULL,              -- JSON, as it is shown; the value stands in it as it is hashed
+    blob       BLOB,                          -- the hash of its blob, and what else is known of that
+    blob_bytes INTEGER,
+    blob_path  TEXT
+) STRICT;
+CREATE INDEX data_namespace ON data (namespace, id);
+CREATE INDEX data_blob ON data (namespace, blob, blob_bytes) WHERE blob IS NOT NULL;
+CREATE INDEX data_blob_path ON data (namespace, blob_path) WHERE blob_path IS NOT NULL;
+
+-- Blobs that may have a file and have no data: being written, or being removed. A start removes what there is of them.
+CREATE TABLE moving_blobs (
+    id BLOB NOT NULL PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
-<<<<<<< HEAD
-=======
 
 -- Datatypes come with the record that announces them, and stay when that goes.
 CREATE TABLE datatypes (
@@ -29,4 +38,3 @@ INSERT OR IGNORE INTO data_references (data, pos)
 
 -- Groups are listed by the time of their first use.
 CREATE INDEX groups_created ON groups (namespace, created, hash);
->>>>>>> 976ce8e (Datatypes are defined once, announced by datatype_confirmed, and checked where a value names one: in messages, data, uploads and files; a value leads to the messages that refer to it)
