@@ -4,6 +4,8 @@
 //! of their pages break if one answer is missing: so the lists are there, empty, and take the queries that FireFly's
 //! take.
 
+mod refused;
+
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
@@ -108,10 +110,10 @@ pub(crate) fn described() -> Vec<Described> {
     });
     let ones = ONES.iter().map(|(path, missing)| {
         let operation = operation("There is none here: always 404.");
-        let paths = paths(path, operation);
+        let paths = paths(path, HttpMethod::Get, operation);
         (Vec::new(), paths, never(*missing))
     });
-    lists.chain(ones).collect()
+    lists.chain(ones).chain(refused::described()).collect()
 }
 
 /// Answers an empty list, in a namespace that is there unless the path has none.
@@ -157,15 +159,15 @@ fn list_paths(path: &str, collection: &str) -> Paths {
     let operation = operation("There is none here: always empty.")
         .response("200", response)
         .extensions(Some(extensions.build()));
-    paths(path, operation)
+    paths(path, HttpMethod::Get, operation)
 }
 
 fn operation(summary: &str) -> OperationBuilder {
     OperationBuilder::new().tag("absent").summary(Some(summary))
 }
 
-fn paths(path: &str, operation: OperationBuilder) -> Paths {
-    let item = PathItem::new(HttpMethod::Get, operation.build());
+fn paths(path: &str, method: HttpMethod, operation: OperationBuilder) -> Paths {
+    let item = PathItem::new(method, operation.build());
     PathsBuilder::new().path(path, item).build()
 }
 

@@ -25,6 +25,7 @@ pub(super) fn parameters() -> Value {
         "ns": parameter("ns", "path", json!({"type": "string", "default": "default"}), "The namespace."),
         "rest": parameter("rest", "path", json!({"type": "string"}), "All that follows: a folder, or a DID."),
         "name": parameter("name", "path", json!({"type": "string"}), "Its name."),
+        "path": parameter("path", "path", json!({"type": "string"}), "What of it."),
         "version": parameter("version", "path", json!({"type": "string"}), "Its version."),
         "collection": parameter("collection", "path", json!({"type": "string"}), "The collection."),
         "hash": parameter("hash", "path", json!({"type": "string"}), "Its hash: 64 hex digits."),

@@ -44,7 +44,11 @@ async fn lists_of_what_is_never_here_are_empty() {
         api.get(&format!("{path}?limit=1001"))
             .await
             .is_error(400, "FF00192: ");
-        assert_eq!(api.post(&path, json!({})).await.status, 405, "{path}");
+        let posted = api.post(&path, json!({})).await;
+        match posted.status {
+            405 => {}
+            _ => posted.is_error(400, "FF10414: "),
+        }
     }
     for path in ["operations", "transactions?type=x"] {
         let path = format!("{V1}/namespaces/other/{path}");
