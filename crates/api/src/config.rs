@@ -45,7 +45,7 @@ pub struct ApiConfig {
     #[schemars(range(min = 1))]
     pub body_bytes_max: usize,
     /// Most reads of events, messages and data that go on at once, from the question to the last byte of the
-    /// answer. More wait.
+    /// answer; lists among them are at most half of that. More wait.
     #[schemars(range(min = 1))]
     pub reads_max: usize,
     /// Most requests that wait for a reply at once (`messages/requestreply`). One more is refused.

@@ -94,6 +94,8 @@ pub(crate) struct Needed {
     mounts: Arc<Mounts>,
     /// A permit for each read of the log that may go on at once.
     reads: Arc<Semaphore>,
+    /// A permit for each of them that may be a list.
+    lists: Arc<Semaphore>,
     /// Who waits for the reply to a message.
     waiter: Waiter,
     /// A permit for each upload that may go on at once.
@@ -142,6 +144,7 @@ pub fn router(
         config: Arc::new(config),
         mounts: Arc::new(mounts),
         reads: Arc::new(Semaphore::new(reads)),
+        lists: Arc::new(Semaphore::new(reads.div_ceil(2))),
         uploads: Arc::new(Semaphore::new(uploads)),
         blob_uploads: Arc::new(Semaphore::new(blob_uploads)),
         blob_downloads: Arc::new(Semaphore::new(blob_downloads)),

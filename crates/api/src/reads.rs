@@ -3,6 +3,9 @@
 //! What a read found is in memory until the client has taken it. So only so many reads of the log go on at once,
 //! from the question to the last byte of the answer; more wait their turn, as long as their time limit lasts. (A
 //! client that takes nothing at all is cut off by the server after a while.)
+//!
+//! A list may have to go through all of the log. Lists have only half of the turns, so that what is asked for by its id
+//! never waits for them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -27,10 +30,30 @@ pub(crate) async fn in_turn(State(app): State<App>, request: Request, next: Next
     answered_in_turn(&app, next.run(request)).await
 }
 
+/// The same for a list.
+pub(crate) async fn list_in_turn(State(app): State<App>, request: Request, next: Next) -> Response {
+    match app.lists.clone().acquire_owned().await {
+        Ok(turn) => answered(&app, Some(turn), next.run(request)).await,
+        Err(_) => over(),
+    }
+}
+
 /// The same for a read that comes at the end of something longer, which needs no turn.
 pub(crate) async fn answered_in_turn(app: &App, read: impl Future<Output = Response>) -> Response {
+    answered(app, None, read).await
+}
+
+fn over() -> Response {
+    ApiError::from(CodedError::internal("reads have ended")).into_response()
+}
+
+async fn answered(
+    app: &App,
+    list_turn: Option<OwnedSemaphorePermit>,
+    read: impl Future<Output = Response>,
+) -> Response {
     let Ok(turn) = app.reads.clone().acquire_owned().await else {
-        return ApiError::from(CodedError::internal("reads have ended")).into_response();
+        return over();
     };
     let (parts, body) = read.await.into_parts();
     match body.collect().await {
@@ -38,6 +61,7 @@ pub(crate) async fn answered_in_turn(app: &App, read: impl Future<Output = Respo
             let answer = Answer {
                 rest: answer.to_bytes(),
                 _turn: turn,
+                _list_turn: list_turn,
             };
             Response::from_parts(parts, Body::new(answer))
         }
@@ -49,6 +73,7 @@ pub(crate) async fn answered_in_turn(app: &App, read: impl Future<Output = Respo
 struct Answer {
     rest: Bytes,
     _turn: OwnedSemaphorePermit,
+    _list_turn: Option<OwnedSemaphorePermit>,
 }
 
 impl HttpBody for Answer {

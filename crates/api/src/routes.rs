@@ -20,11 +20,16 @@ const NAMESPACED: [&str; 2] = ["/api/v1/namespaces/{ns}", "/api/v1"];
 pub(crate) fn routes(app: App) -> Router {
     let mut routes = openapi::routes(&app);
     let turns = from_fn_with_state(app.clone(), reads::in_turn);
-    let in_turn = log_reads()
+    let list_turns = from_fn_with_state(app.clone(), reads::list_in_turn);
+    let in_turn = one_thing()
         .into_iter()
         .map(|(schemas, paths, methods)| (schemas, paths, methods.route_layer(turns.clone())));
+    let lists_in_turn = lists()
+        .into_iter()
+        .map(|(schemas, paths, methods)| (schemas, paths, methods.route_layer(list_turns.clone())));
     let others = [whole(), namespaced(), absent::described()];
-    for described in others.into_iter().flatten().chain(in_turn) {
+    let others = others.into_iter().flatten();
+    for described in others.chain(in_turn).chain(lists_in_turn) {
         let path = openapi::path_of(&described).0.to_owned();
         let (_, _, methods) = described;
         let prefixes = match path.starts_with("/api/") {
@@ -48,7 +53,13 @@ pub(crate) fn routes(app: App) -> Router {
 
 /// All handlers, as they describe themselves.
 pub(crate) fn described() -> impl Iterator<Item = Described> {
-    let all = [whole(), namespaced(), absent::described(), log_reads()];
+    let all = [
+        whole(),
+        namespaced(),
+        absent::described(),
+        one_thing(),
+        lists(),
+    ];
     all.into_iter().flatten()
 }
 
@@ -102,24 +113,30 @@ fn namespaced() -> Vec<Described> {
     ]
 }
 
-/// What reads the log, in turn.
-fn log_reads() -> Vec<Described> {
+/// What reads something of the log, in turn.
+fn one_thing() -> Vec<Described> {
     vec![
-        routes!(messages::list),
         routes!(messages::one),
         routes!(messages::data),
         routes!(messages::events),
         routes!(messages::transaction),
-        routes!(history::preview),
-        routes!(history::list),
-        routes!(events::list),
         routes!(events::one),
-        routes!(charts::histogram),
-        routes!(groups::list),
-        routes!(data::list),
         routes!(data::one),
         routes!(data::value),
         routes!(data::messages),
+    ]
+}
+
+/// What may go through all of it, in turn.
+fn lists() -> Vec<Described> {
+    vec![
+        routes!(messages::list),
+        routes!(events::list),
+        routes!(data::list),
+        routes!(groups::list),
+        routes!(charts::histogram),
+        routes!(history::preview),
+        routes!(history::list),
     ]
 }
 

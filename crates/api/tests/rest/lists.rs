@@ -1,5 +1,8 @@
 //! Do lists show what their query asks for?
 
+use axum::body::Body;
+use http::Request;
+use photinus_contract::scripted::Scripted;
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -358,4 +361,24 @@ async fn groups_are_filtered_by_every_field() {
     api.get("/api/v1/groups?created=x")
         .await
         .is_error(400, "FF00143");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_for_by_its_id_does_not_wait_for_lists() {
+    let api = Api::with(json!({"reads_max": 4}), Scripted::new()).await;
+    let sent = api.post(&format!("{BROADCAST}?confirm"), json!({})).await;
+    let id = sent.json(200)["header"]["id"].as_str().unwrap().to_owned();
+    // Lists that nobody takes.
+    let first = api.unfetched("/api/v1/events").await;
+    let second = api.unfetched("/api/v1/messages").await;
+    let list = || {
+        let request = Request::get("/api/v1/data").header("Request-Timeout", "1");
+        api.send(request.body(Body::empty()).unwrap())
+    };
+    list().await.is_error(408, "FF00166: ");
+    api.get(&format!("/api/v1/messages/{id}")).await.json(200);
+    api.get("/api/v1/operations").await.json(200);
+    drop(first);
+    list().await.json(200);
+    drop(second);
 }
