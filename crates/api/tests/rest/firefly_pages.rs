@@ -361,3 +361,23 @@ async fn everything_is_answered_that_the_ui_asks_for_when_it_is_opened() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_datatype_is_an_event_and_no_message() {
+    let api = Api::new().await;
+    let datatype = json!({"name": "d", "version": "1", "value": {"type": "object"}});
+    let made = api.post(&format!("{V1}/datatypes?confirm"), datatype).await;
+    assert!(made.status < 300, "{}", made.text);
+    for (collection, count) in [("events", "1"), ("messages", "0")] {
+        let query = "startTime=1690000000&endTime=4102444800&buckets=1";
+        let path = format!("{V1}/charts/histogram/{collection}?{query}");
+        let chart = api.get(&path).await.json(200);
+        assert_eq!(chart[0]["count"], count, "{collection}");
+        let counted = api.get(&format!("{V1}/{collection}?count")).await.json(200);
+        assert_eq!(counted["total"].to_string(), count, "{collection}");
+    }
+    let events = api.get(&format!("{V1}/events")).await.json(200);
+    let reference = events[0]["reference"].as_str().unwrap();
+    let path = format!("{V1}/events?reference={reference}&type=datatype_confirmed");
+    assert_eq!(api.get(&path).await.json(200), events);
+}
