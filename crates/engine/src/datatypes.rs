@@ -27,9 +27,6 @@ use crate::lists::{Collector, Listed, Query};
 use crate::metrics::Origin;
 use crate::publish::{Draft, Moment, compact, refused, sha256, text, unavailable};
 
-/// How many datatypes a list reads at once.
-const ROWS: usize = 64;
-
 /// A datatype as an application sends it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -131,7 +128,7 @@ impl Handle {
         let mut before = None;
         while !listed.is_done() {
             tokio::task::yield_now().await;
-            let page = core.store.datatypes(&namespace, before, ROWS).await;
+            let page = core.store.datatypes(&namespace, before, core.rows()).await;
             let page = page.map_err(unavailable)?;
             let Some(last) = page.last() else { break };
             before = Some(last.id);

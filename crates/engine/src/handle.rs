@@ -25,9 +25,6 @@ use crate::standing::SubscriptionStatus;
 use crate::subscribe::{SYSTEM_TRANSPORT, SubscriptionInput};
 use crate::values;
 
-/// How many records that refer to a value are read at once.
-const REFERRING_RECORDS: usize = 64;
-
 /// The engine as the API sees it. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
@@ -354,7 +351,8 @@ impl Handle {
         while !listed.is_done() {
             tokio::task::yield_now().await;
             let store = &self.core.store;
-            let page = store.records_of_value(&namespace, DataId(id), before, REFERRING_RECORDS);
+            let rows = self.core.rows();
+            let page = store.records_of_value(&namespace, DataId(id), before, rows);
             let page = page.await.map_err(unavailable)?;
             let Some(last) = page.last() else { break };
             before = last.last;

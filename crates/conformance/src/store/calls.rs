@@ -205,11 +205,11 @@ pub async fn a_closed_store_refuses_everything_as_closed(rig: &mut dyn Rig) {
         ("data_of_blob", store.data_of_blob(ns, hash(1)).await.err()),
         ("blob_paths", store.blob_paths(ns, "", None, 9).await.err()),
         ("datatype", store.datatype(ns, "widget", "1").await.err()),
-        ("datatypes", store.datatypes(ns, None, 9).await.err()),
+        ("datatypes", store.datatypes(ns, None, ALL).await.err()),
         (
             "records_of_value",
             store
-                .records_of_value(ns, data_id(50), Sequence::MAX, 9)
+                .records_of_value(ns, data_id(50), Sequence::MAX, ALL)
                 .await
                 .err(),
         ),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use photinus_contract::record::{Enclosure, NewRecord};
-use photinus_contract::store::{AppendError, Store};
+use photinus_contract::store::{AppendError, ReadLimit, Store};
 use photinus_contract::{Data, DataId, Datatype, MessageId, Namespace, Sequence, Timestamp};
 use serde_json::value::RawValue;
 
@@ -65,7 +65,7 @@ pub async fn a_datatype_is_defined_once(rig: &mut dyn Rig) {
     assert_eq!(numbers(store, &ns).await, [1, 3, 5]);
     assert_eq!(found(store, &ns, "widget", "1").await, Some(message(1)));
     assert_eq!(found(store, &other, "widget", "1").await, Some(message(4)));
-    let listed = store.datatypes(&ns, None, 9).await.unwrap();
+    let listed = store.datatypes(&ns, None, ALL).await.unwrap();
     assert_eq!(listed.len(), 2);
 }
 
@@ -81,6 +81,7 @@ pub async fn datatypes_are_listed_newest_first_in_pages(rig: &mut dyn Rig) {
     append_one(store, defining(&other, 3, "a", "1", "1"))
         .await
         .unwrap();
+    let few = |records, bytes| ReadLimit { records, bytes };
     let listed = async |before: Option<u64>, limit| {
         let listed = store.datatypes(&ns, before.map(message), limit).await;
         let listed = listed.unwrap().into_iter();
@@ -88,11 +89,13 @@ pub async fn datatypes_are_listed_newest_first_in_pages(rig: &mut dyn Rig) {
             .map(|datatype| number_of(datatype.id))
             .collect::<Vec<_>>()
     };
-    assert_eq!(listed(None, 9).await, [5, 4, 2, 1]);
-    assert_eq!(listed(None, 3).await, [5, 4, 2]);
-    assert_eq!(listed(Some(4), 1).await, [2]);
-    assert_eq!(listed(Some(3), 9).await, [2, 1]);
-    assert_eq!(listed(Some(1), 9).await, [0; 0]);
+    assert_eq!(listed(None, ALL).await, [5, 4, 2, 1]);
+    assert_eq!(listed(None, few(3, 9)).await, [5, 4, 2]);
+    assert_eq!(listed(None, few(9, 3)).await, [5, 4, 2]);
+    assert_eq!(listed(Some(4), few(1, 9)).await, [2]);
+    assert_eq!(listed(Some(4), few(0, 0)).await, [2]);
+    assert_eq!(listed(Some(3), ALL).await, [2, 1]);
+    assert_eq!(listed(Some(1), ALL).await, [0; 0]);
 }
 
 /// Enclosed data is stored data once its record is there; of a record that is refused nothing is stored, and a record
@@ -147,6 +150,7 @@ pub async fn messages_are_found_by_the_values_that_they_refer_to(rig: &mut dyn R
         record.enclosed = Some(enclosing(|enclosed| enclosed.references = references));
         append_one(store, record).await.unwrap();
     }
+    let few = |records| ReadLimit { records, ..ALL };
     let referring = async |id: DataId, before: Sequence, limit| {
         let records = store
             .records_of_value(&ns, id, before, limit)
@@ -158,28 +162,28 @@ pub async fn messages_are_found_by_the_values_that_they_refer_to(rig: &mut dyn R
             records.last().map(|record| record.last),
         )
     };
-    assert_eq!(referring(own, Sequence::MAX, 9).await.0, [7, 3, 2, 1]);
-    assert_eq!(referring(stored, Sequence::MAX, 9).await.0, [5, 3]);
+    assert_eq!(referring(own, Sequence::MAX, ALL).await.0, [7, 3, 2, 1]);
+    assert_eq!(referring(stored, Sequence::MAX, ALL).await.0, [5, 3]);
     assert_eq!(
-        referring(message(1).value(0), Sequence::MAX, 9).await.0,
+        referring(message(1).value(0), Sequence::MAX, ALL).await.0,
         [6, 1]
     );
-    assert_eq!(referring(data_id(91), Sequence::MAX, 9).await.0, [0; 0]);
+    assert_eq!(referring(data_id(91), Sequence::MAX, ALL).await.0, [0; 0]);
     assert_eq!(
-        referring(message(9).value(0), Sequence::MAX, 9).await.0,
+        referring(message(9).value(0), Sequence::MAX, ALL).await.0,
         [0; 0]
     );
     assert_eq!(
-        referring(message(1).value(2), Sequence::MAX, 9).await.0,
+        referring(message(1).value(2), Sequence::MAX, ALL).await.0,
         [0; 0]
     );
-    let (first, last) = referring(own, Sequence::MAX, 2).await;
+    let (first, last) = referring(own, Sequence::MAX, few(2)).await;
     assert_eq!(first, [7, 3]);
-    let (second, last) = referring(own, last.unwrap(), 1).await;
+    let (second, last) = referring(own, last.unwrap(), few(1)).await;
     assert_eq!(second, [2]);
-    let (third, last) = referring(own, last.unwrap(), 9).await;
+    let (third, last) = referring(own, last.unwrap(), ALL).await;
     assert_eq!(third, [1]);
-    assert_eq!(referring(own, last.unwrap(), 9).await.0, [0; 0]);
+    assert_eq!(referring(own, last.unwrap(), ALL).await.0, [0; 0]);
 }
 
 /// What was answered is there after a crash, with all that was enclosed.
@@ -203,7 +207,7 @@ pub async fn what_was_enclosed_is_found_after_a_crash(rig: &mut dyn Rig) {
     let again = append_one(&*after, defining(&ns, 3, "widget", "1", "1")).await;
     assert!(matches!(again, Err(AppendError::DuplicateDatatype { .. })));
     assert!(after.value(&ns, data_id(20)).await.unwrap().is_some());
-    let referring = after.records_of_value(&ns, data_id(20), Sequence::MAX, 9);
+    let referring = after.records_of_value(&ns, data_id(20), Sequence::MAX, ALL);
     assert_eq!(referring.await.unwrap().len(), 1);
 }
 

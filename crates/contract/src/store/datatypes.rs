@@ -1,6 +1,6 @@
 //! Which datatypes are there?
 
-use super::StoreError;
+use super::{ReadLimit, StoreError};
 use crate::BoxFuture;
 use crate::datatype::Datatype;
 use crate::id::MessageId;
@@ -17,12 +17,12 @@ pub trait Datatypes: Send + Sync {
         version: &str,
     ) -> BoxFuture<'static, Result<Option<Datatype>, StoreError>>;
 
-    /// Datatypes with an id below `before`, the highest first, at most `limit` of them. Ids are in time order, so this
-    /// is the newest first.
+    /// Datatypes with an id below `before`, the highest first, up to the limits. Ids are in time order, so this is
+    /// the newest first.
     fn datatypes(
         &self,
         namespace: &Namespace,
         before: Option<MessageId>,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Datatype>, StoreError>>;
 }

@@ -73,14 +73,14 @@ pub trait Log: Send + Sync {
         id: DataId,
     ) -> BoxFuture<'static, Result<Option<Data>, StoreError>>;
 
-    /// The records whose messages refer to a value and whose last event is before `before`, newest first, at most
-    /// `limit` of them: those that named it by its id, and at last the one that brought it.
+    /// The records whose messages refer to a value and whose last event is before `before`, newest first, up to the
+    /// limits: those that named it by its id, and at last the one that brought it.
     fn records_of_value(
         &self,
         namespace: &Namespace,
         id: DataId,
         before: Sequence,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>>;
 }
 

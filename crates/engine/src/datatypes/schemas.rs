@@ -27,7 +27,7 @@ const PATTERN_BYTES_MAX: usize = 256 << 10;
 /// What a pattern counts towards the bytes that are kept.
 const PATTERN_BYTES: usize = 16 << 10;
 /// How often a check may look at a value: so often, and for each of its bytes.
-const LOOKS_FIXED: u64 = 1_000_000;
+const LOOKS_FIXED: u64 = 300_000;
 const LOOKS_PER_BYTE: u64 = 64;
 /// Most schemas that are applied within one another in all: as many calls are on the stack.
 const CALLS_MAX: usize = 1_000;

@@ -67,7 +67,8 @@ impl Core {
         Ok(listed.finish())
     }
 
-    fn rows(&self) -> ReadLimit {
+    /// How much is read at once.
+    pub(crate) fn rows(&self) -> ReadLimit {
         ReadLimit {
             records: ROWS_MAX,
             bytes: self.config.page_bytes_max,

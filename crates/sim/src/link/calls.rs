@@ -106,7 +106,7 @@ impl Log for Link {
         namespace: &Namespace,
         id: DataId,
         before: Sequence,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
         self.read(
             |store| store.records_of_value(namespace, id, before, limit),
@@ -132,7 +132,7 @@ impl Datatypes for Link {
         &self,
         namespace: &Namespace,
         before: Option<MessageId>,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Datatype>, StoreError>> {
         self.read(
             |store| store.datatypes(namespace, before, limit),

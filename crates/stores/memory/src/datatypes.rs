@@ -1,6 +1,6 @@
 //! Which datatypes are there?
 
-use photinus_contract::store::{Datatypes, StoreError};
+use photinus_contract::store::{Datatypes, ReadLimit, StoreError};
 use photinus_contract::{BoxFuture, Datatype, MessageId, Namespace};
 
 use crate::MemoryStore;
@@ -23,15 +23,21 @@ impl Datatypes for MemoryStore {
         &self,
         namespace: &Namespace,
         before: Option<MessageId>,
-        limit: usize,
+        mut limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Datatype>, StoreError>> {
         self.read(|durable| {
             let log = durable.namespaces.get(namespace);
             let datatypes = log.map(|log| log.datatypes.values()).into_iter().flatten();
             let asked = |datatype: &&Datatype| before.is_none_or(|before| datatype.id < before);
-            let mut found: Vec<Datatype> = datatypes.filter(asked).cloned().collect();
-            found.sort_by_key(|datatype| std::cmp::Reverse(datatype.id));
-            found.truncate(limit);
+            let mut all: Vec<&Datatype> = datatypes.filter(asked).collect();
+            all.sort_by_key(|datatype| std::cmp::Reverse(datatype.id));
+            let mut found = Vec::new();
+            for datatype in all {
+                if !limit.takes(found.is_empty(), datatype.value.get().len()) {
+                    break;
+                }
+                found.push(datatype.clone());
+            }
             Ok(found)
         })
     }

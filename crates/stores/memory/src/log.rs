@@ -168,7 +168,7 @@ impl Log for MemoryStore {
         namespace: &Namespace,
         id: DataId,
         before: Sequence,
-        limit: usize,
+        mut limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
         self.read(|durable| {
             let Some(log) = durable.namespaces.get(namespace) else {
@@ -178,7 +178,14 @@ impl Log for MemoryStore {
             let referring = referring.filter_map(|(_, last)| log.records.get(last));
             let own = id.index().and_then(|_| log.record(id.0));
             let own = own.filter(|record| record.last < before);
-            Ok(referring.chain(own).take(limit).cloned().collect())
+            let mut records = Vec::new();
+            for record in referring.chain(own) {
+                if !limit.takes(records.is_empty(), record.content.size()) {
+                    break;
+                }
+                records.push(record.clone());
+            }
+            Ok(records)
         })
     }
 }

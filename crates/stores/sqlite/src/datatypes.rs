@@ -1,6 +1,6 @@
 //! Which datatypes are there?
 
-use photinus_contract::store::{AppendError, Datatypes, StoreError};
+use photinus_contract::store::{AppendError, Datatypes, ReadLimit, StoreError};
 use photinus_contract::{BoxFuture, Datatype, MessageId, Namespace};
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
@@ -41,7 +41,7 @@ impl Datatypes for SqliteStore {
         &self,
         namespace: &Namespace,
         before: Option<MessageId>,
-        limit: usize,
+        mut limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Datatype>, StoreError>> {
         let Some(number) = self.namespace(namespace) else {
             return self.readers.read(|_| Ok(Vec::new()));
@@ -49,14 +49,17 @@ impl Datatypes for SqliteStore {
         self.readers.read(move |connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT definition FROM datatypes WHERE namespace = ?1 AND id < ?2 \
-                 ORDER BY id DESC LIMIT ?3",
+                 ORDER BY id DESC",
             )?;
             let before = before.map_or(ABOVE_ALL.to_vec(), |id| id.0.as_bytes().to_vec());
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let mut rows = statement.query(params![number, before, limit])?;
+            let mut rows = statement.query(params![number, before])?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(decoded(&row.get::<_, String>(0)?)?);
+                let datatype = decoded(&row.get::<_, String>(0)?)?;
+                if !limit.takes(found.is_empty(), datatype.value.get().len()) {
+                    break;
+                }
+                found.push(datatype);
             }
             Ok(found)
         })

@@ -103,7 +103,7 @@ impl Log for SqliteStore {
         namespace: &Namespace,
         id: DataId,
         before: Sequence,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
         let Some(number) = self.namespace(namespace) else {
             return self.readers.read(|_| Ok(Vec::new()));
@@ -226,27 +226,31 @@ fn records_of_value(
     namespace: &Namespace,
     id: DataId,
     before: Sequence,
-    limit: usize,
+    mut limit: ReadLimit,
 ) -> Result<Vec<Arc<Record>>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT log.pos, log.id, log.record FROM data_references JOIN log USING (pos) \
          WHERE data = ?1 AND data_references.pos > ?2 AND data_references.pos < ?3 \
-         ORDER BY data_references.pos DESC LIMIT ?4",
+         ORDER BY data_references.pos DESC",
     )?;
     let (from, border) = (position(number, 0), position(number, before.0));
     // The last sequence of all has no border above it.
     let border = border.max(from) + i64::from(before.0 > SEQUENCE_MAX);
-    let some = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![id.0.as_bytes(), from, border, some])?;
+    let mut rows = statement.query(params![id.0.as_bytes(), from, border])?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
-        records.push(Arc::new(row::decode(row, namespace)?));
+        let record = row::decode(row, namespace)?;
+        if !limit.takes(records.is_empty(), record.content.size()) {
+            return Ok(records);
+        }
+        records.push(Arc::new(record));
     }
-    if records.len() < limit && id.index().is_some() {
+    if id.index().is_some() {
         let own = record(connection, number, namespace, id.0)?;
         let own = own
             .map(|(_, record)| record)
             .filter(|record| record.last < before);
+        let own = own.filter(|own| limit.takes(records.is_empty(), own.content.size()));
         records.extend(own.map(Arc::new));
     }
     Ok(records)

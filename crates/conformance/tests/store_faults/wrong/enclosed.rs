@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use photinus_conformance::store::make::ALL;
 use photinus_contract::record::NewRecord;
-use photinus_contract::store::{Datatypes, StoreError, StoredData};
+use photinus_contract::store::{Datatypes, ReadLimit, StoreError, StoredData};
 use photinus_contract::{BoxFuture, Datatype, MessageId, Namespace};
 
 use super::{Before, Fault, Wrong, now, then};
@@ -18,7 +19,7 @@ impl Datatypes for Wrong {
         let lost = self.is_after(Before::Crash, Fault::LosesDatatypesInACrash);
         let any_version = self.is(Fault::FindsDatatypesOfAnyVersion);
         let found = now(self.inner.datatype(namespace, name, version));
-        let others = now(self.inner.datatypes(namespace, None, 9)).unwrap_or_default();
+        let others = now(self.inner.datatypes(namespace, None, ALL)).unwrap_or_default();
         let other = others
             .into_iter()
             .find(|other| any_version && other.name == name);
@@ -30,7 +31,7 @@ impl Datatypes for Wrong {
         &self,
         namespace: &Namespace,
         before: Option<MessageId>,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Datatype>, StoreError>> {
         let backwards = self.is(Fault::ListsDatatypesFromTheOldest);
         let listed = self.inner.datatypes(namespace, before, limit);

@@ -162,7 +162,7 @@ impl Log for Wrong {
         namespace: &Namespace,
         id: DataId,
         before: Sequence,
-        limit: usize,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Arc<Record>>, StoreError>> {
         let found = now(self.inner.records_of_value(namespace, id, before, limit));
         let found = found.map(|found| self.visible(namespace, found));

@@ -205,8 +205,12 @@ async fn what_messages_of_an_older_log_refer_to_leads_to_them() {
     }
     drop(connection);
     let store = SqliteStore::open(directory.path(), Config::default()).unwrap();
+    let all = ReadLimit {
+        records: 9,
+        bytes: usize::MAX,
+    };
     let found = store
-        .records_of_value(&ns, own, Sequence::MAX, 9)
+        .records_of_value(&ns, own, Sequence::MAX, all)
         .await
         .unwrap();
     // The first has no value in its record, so it did not bring it.
