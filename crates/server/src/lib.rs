@@ -8,6 +8,7 @@
 mod cli;
 mod config;
 mod files;
+mod heads;
 mod listen;
 mod logging;
 mod metrics;

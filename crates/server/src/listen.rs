@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use http::StatusCode;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -22,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::heads::{Conversation, Heads};
 use crate::patience::{Exemption, PatientStream, gone};
 
 const SWITCHING_PROTOCOLS: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
@@ -191,31 +191,32 @@ impl Connection {
         let serving = &self.serving;
         let (stop, tasks) = (serving.stop.clone(), serving.connections.clone());
         let lasting = Lasting::new(stop, tasks, exemption.patient());
+        let conversation = Conversation::default();
+        let heard = conversation.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(Body::new);
+            let mut request = request.map(|body| heard.asked(body));
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(departure.clone());
             request.extensions_mut().insert(lasting.clone());
             let answer = router.clone().oneshot(request);
-            let exemption = noted.clone();
+            let (exemption, conversation) = (noted.clone(), heard.clone());
             async move {
                 let answer = answer.await;
-                if answer
-                    .as_ref()
-                    .is_ok_and(|answer| answer.status() == SWITCHING_PROTOCOLS)
-                {
-                    exemption.upgrade();
+                match &answer {
+                    Ok(answer) if answer.status() == SWITCHING_PROTOCOLS => exemption.upgrade(),
+                    _ => conversation.answered(),
                 }
                 answer
             }
         });
+        let stream = Heads::new(PatientStream::new(stream, exemption), conversation);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_READ_MAX)
             // A client that has said all it wants to say still waits for its answer. (A request that waits for
             // others may take it for a departure.)
             .half_close(true)
-            .serve_connection(TokioIo::new(PatientStream::new(stream, exemption)), service)
+            .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {
