@@ -73,3 +73,26 @@ pub fn document(options: OptionSchemas<'_>) -> Result<Value, CodedError> {
         },
     }))
 }
+
+/// The part of the API that belongs to one namespace, with paths that begin there.
+pub(crate) fn document_of(
+    namespace: &str,
+    options: OptionSchemas<'_>,
+) -> Result<Value, CodedError> {
+    let mut document = document(options)?;
+    let paths = document["paths"].as_object_mut();
+    let paths = paths.map(std::mem::take).unwrap_or_default();
+    let below = paths.into_iter().filter_map(|(path, mut item)| {
+        let path = path.strip_prefix(NAMESPACE)?;
+        operations::leave_namespace_out(&mut item);
+        path.starts_with('/').then(|| (path.to_owned(), item))
+    });
+    document["paths"] = below.collect::<Map<_, _>>().into();
+    if let Some(parameters) = document["components"]["parameters"].as_object_mut() {
+        parameters.remove("ns");
+    }
+    document["servers"] = json!([{"url": NAMESPACE.replace("{ns}", namespace)}]);
+    document["info"]["description"] =
+        format!("What there is in the namespace `{namespace}`.").into();
+    Ok(document)
+}

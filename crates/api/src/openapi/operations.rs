@@ -83,6 +83,26 @@ pub(super) fn complete(path: &str, item: &mut Value) {
     }
 }
 
+/// Takes the namespace out of all operations of a path, and out of their links.
+pub(super) fn leave_namespace_out(item: &mut Value) {
+    let operations = item.as_object_mut().into_iter().flatten();
+    for (_, operation) in operations {
+        if let Some(parameters) = operation["parameters"].as_array_mut() {
+            let namespace = reference("parameters", "ns");
+            parameters.retain(|parameter| *parameter != namespace);
+        }
+        let responses = operation["responses"].as_object_mut();
+        for (_, response) in responses.into_iter().flatten() {
+            let links = response.get_mut("links").and_then(Value::as_object_mut);
+            for (_, link) in links.into_iter().flatten() {
+                if let Some(parameters) = link["parameters"].as_object_mut() {
+                    parameters.remove("path.ns");
+                }
+            }
+        }
+    }
+}
+
 /// Unique, and readable: `getSubscriptionsId`.
 fn id(method: &str, path: &str) -> String {
     let mut id = method.to_owned();

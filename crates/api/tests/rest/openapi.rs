@@ -101,6 +101,58 @@ async fn it_is_served_as_json_as_yaml_and_as_a_page() {
     api.get("/api/nothing.js").await.is_error(404, "FF10109: ");
 }
 
+#[tokio::test]
+async fn a_namespace_has_a_page_and_a_document_of_its_own() {
+    let api = Api::new().await;
+    let all = document(&api).await;
+    let place = "/api/v1/namespaces/default/api";
+    let own = api.get(&format!("{place}/openapi.json")).await.json(200);
+    assert_eq!(own["servers"][0]["url"], "/api/v1/namespaces/default");
+    let of_all = all["paths"].as_object().unwrap().keys();
+    let expected: Vec<&str> = of_all
+        .filter_map(|path| path.strip_prefix("/api/v1/namespaces/{ns}/"))
+        .collect();
+    let paths: Vec<&str> = own["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(|path| &path[1..])
+        .collect();
+    assert_eq!(paths, expected);
+    // Nothing speaks of a namespace any more, and no reference leads nowhere.
+    let text = own.to_string();
+    for gone in ["parameters/ns\"", "path.ns", "{ns}"] {
+        assert!(!text.contains(gone), "{gone}");
+    }
+    for reference in text.split("\"#/").skip(1) {
+        let pointer = format!("/{}", reference.split('"').next().unwrap());
+        assert!(own.pointer(&pointer).is_some(), "{pointer}");
+    }
+    // What a path of it says is true of the path below the namespace.
+    assert_eq!(
+        own["paths"]["/subscriptions/{id}"]["get"]["responses"],
+        all["paths"]["/api/v1/namespaces/{ns}/subscriptions/{id}"]["get"]["responses"]
+    );
+    for name in [
+        "swagger.json",
+        "openapi.yaml",
+        "swagger.yaml",
+        "",
+        "swagger-ui.css",
+    ] {
+        assert_eq!(api.bytes(&format!("{place}/{name}")).await, 200, "{name}");
+    }
+    let moved = api.get(place).await;
+    assert_eq!(
+        moved.headers["location"].to_str().unwrap(),
+        format!("{place}/")
+    );
+    for name in ["", "/", "/openapi.json", "/swagger-ui.css"] {
+        let path = format!("/api/v1/namespaces/none/api{name}");
+        api.get(&path).await.is_error(404, "FF10436: ");
+    }
+}
+
 /// Holds an answer against the document, and lets nothing pass that the document does not name.
 fn hold(document: &Value, method: &Method, template: &str, status: u16, body: &Value) {
     let operation = &document["paths"][template][method.as_str().to_ascii_lowercase()];
