@@ -22,6 +22,30 @@ use crate::App;
 /// What comes before a path that belongs to a namespace, and names one.
 pub(crate) const NAMESPACE: &str = "/api/v1/namespaces/{ns}";
 
+/// What the operations are about, in the order in which a person wants to see them.
+const TAGS: [(&str, &str); 8] = [
+    ("messages", "Publish, and look at what was published."),
+    (
+        "subscriptions",
+        "Who gets which events, and how far each is.",
+    ),
+    ("events", "The log, and charts of it."),
+    ("data", "Values, files, datatypes and groups."),
+    (
+        "namespaces",
+        "Logs that have nothing to do with each other.",
+    ),
+    ("status", "How the server is."),
+    (
+        "network",
+        "Who FireFly's clients find here: this server alone.",
+    ),
+    (
+        "absent",
+        "What FireFly's clients ask for and what needs a chain: lists are empty, the rest is refused.",
+    ),
+];
+
 /// Handlers of one path with their descriptions, as `routes!` collects them.
 pub(crate) type Described = (Vec<(String, RefOr<Schema>)>, Paths, MethodRouter<App>);
 
@@ -65,6 +89,7 @@ pub fn document(options: OptionSchemas<'_>) -> Result<Value, CodedError> {
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             "description": "One durable, ordered stream of events for every application. Every path below a namespace is there without it, too, as `/api/v1/…`: it means the namespace `default`.",
         },
+        "tags": TAGS.map(|(name, description)| json!({"name": name, "description": description})),
         "paths": paths,
         "components": {
             "parameters": operations::parameters(),

@@ -153,6 +153,23 @@ async fn a_namespace_has_a_page_and_a_document_of_its_own() {
     }
 }
 
+#[tokio::test]
+async fn every_operation_has_a_tag_that_is_explained() {
+    let document = document(&Api::new().await).await;
+    let explained: BTreeSet<&str> = document["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| tag["name"].as_str().unwrap())
+        .collect();
+    let operations = document["paths"].as_object().unwrap().values();
+    let used: BTreeSet<&str> = operations
+        .flat_map(|item| item.as_object().unwrap().values())
+        .map(|operation| operation["tags"][0].as_str().expect("it has a tag"))
+        .collect();
+    assert_eq!(used, explained);
+}
+
 /// Holds an answer against the document, and lets nothing pass that the document does not name.
 fn hold(document: &Value, method: &Method, template: &str, status: u16, body: &Value) {
     let operation = &document["paths"][template][method.as_str().to_ascii_lowercase()];
