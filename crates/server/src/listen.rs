@@ -234,7 +234,13 @@ impl Connection {
                 let _ = self.serving.stop.run_until_cancelled(linger(&left)).await;
             }
             Ok(()) => {}
-            Err(error) => tracing::debug!(%peer, %error, "a connection ended early"),
+            Err(error) => {
+                tracing::debug!(%peer, %error, "a connection ended early");
+                // What is no request was told so.
+                if error.is_parse() {
+                    let _ = self.serving.stop.run_until_cancelled(linger(&left)).await;
+                }
+            }
         }
     }
 }
