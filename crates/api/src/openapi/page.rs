@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, OriginalUri, State};
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, get};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use photinus_contract::CodedError;
 use photinus_contract::store::NamespaceInfo;
 use serde_json::Value;
@@ -80,8 +80,8 @@ impl Shown {
     }
 }
 
-/// Files of the page are asked for beside it.
-async fn move_on(_: Shown, OriginalUri(uri): OriginalUri) -> Redirect {
+/// Files of the page are asked for beside it. (The path is the cleaned one: `//host/../api` would lead to that host.)
+async fn move_on(_: Shown, uri: Uri) -> Redirect {
     Redirect::to(&format!("{}/", uri.path()))
 }
 

@@ -154,6 +154,18 @@ async fn a_namespace_has_a_page_and_a_document_of_its_own() {
 }
 
 #[tokio::test]
+async fn the_way_to_a_page_stays_on_this_server() {
+    let api = Api::new().await;
+    for place in ["/api", "/api/v1/namespaces/default/api"] {
+        for before in ["/", "//evil.example/..", "/\\evil.example/.."] {
+            let moved = api.get(&format!("{before}{place}")).await;
+            let to = moved.headers["location"].to_str().unwrap();
+            assert_eq!((moved.status, to), (303, &*format!("{place}/")), "{before}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_operation_has_a_tag_that_is_explained() {
     let document = document(&Api::new().await).await;
     let explained: BTreeSet<&str> = document["tags"]
