@@ -3,21 +3,25 @@
 //! There is none: one organisation and one node stand for this server, the same everywhere and always, so that
 //! FireFly's clients find somebody to send to.
 
-use axum::extract::State;
 use axum::response::Response;
+use axum::routing::get;
 use http::StatusCode;
 use photinus_contract::store::NamespaceInfo;
 use photinus_contract::{Namespace, Timestamp};
 use photinus_engine::lists::{Field, Kind, Value};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem, Paths, PathsBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use uuid::Uuid;
 
-use crate::App;
 use crate::errors::{ApiError, not_found};
+use crate::openapi::Described;
 use crate::params::{InNamespace, PathId, PathName, PathRest};
 use crate::query::Query;
-use crate::replies::{json, json_list};
+use crate::replies::{self, json_list};
 
 /// The organisation and the node that FireFly's clients are told of. With them, their pages about messages are shown.
 pub(crate) const ORG: &str = "photinus";
@@ -135,135 +139,103 @@ fn one(
     let mut all = Identity::all(namespace).into_iter();
     let mut found = all.find(is_it).ok_or_else(not_found)?;
     found.verifiers = query.is_on("fetchverifiers").then_some([]);
-    Ok(json(StatusCode::OK, &found))
+    Ok(replies::json(StatusCode::OK, &found))
 }
 
-/// The organisation that stands for this server, as a list.
-#[utoipa::path(
-    get,
-    path = "/network/organizations",
-    tag = "network",
-    responses((status = 200, body = ref("#/components/schemas/Identities"))),
-    extensions(("x-list" = json!("identities"))),
-)]
-pub(crate) async fn organizations(
-    State(_): State<App>,
-    InNamespace(namespace): InNamespace,
-    query: Query,
-) -> Result<Response, ApiError> {
-    list(&namespace, "org", &query)
+/// All of it, as handlers with their descriptions.
+pub(crate) fn described() -> Vec<Described> {
+    let listed = |kind: &'static str| {
+        get(
+            move |InNamespace(namespace): InNamespace, query: Query| async move {
+                list(&namespace, kind, &query)
+            },
+        )
+    };
+    let by_name = |kind: &'static str| {
+        get(
+            move |InNamespace(namespace): InNamespace, PathName(name): PathName, query: Query| async move {
+                one(&namespace, &query, named(kind, &name))
+            },
+        )
+    };
+    let by_did = get(
+        |InNamespace(namespace): InNamespace, PathRest(did): PathRest, query: Query| async move {
+            one(&namespace, &query, |identity| identity.did == did)
+        },
+    );
+    let by_id = get(
+        |InNamespace(namespace): InNamespace, PathId(id): PathId, query: Query| async move {
+            one(&namespace, &query, |identity| identity.id == id)
+        },
+    );
+    let (org, node, both) = (
+        "The organisation that stands for this server, as a list.",
+        "The node that stands for this server, as a list.",
+        "The organisation and the node.",
+    );
+    let lists = [
+        (
+            "/network/organizations",
+            "organizations",
+            org,
+            listed("org"),
+        ),
+        ("/network/nodes", "nodes", node, listed("node")),
+        (
+            "/network/identities",
+            "network_identities",
+            both,
+            listed(""),
+        ),
+        ("/identities", "identities", both, listed("")),
+    ];
+    let (org, node, did, id) = (
+        "The organisation, by its name or its id.",
+        "The node, by its name or its id.",
+        "One of them, by its DID.",
+        "One of them, by its id.",
+    );
+    let ones = [
+        (
+            "/network/organizations/{name}",
+            "organization",
+            org,
+            by_name("org"),
+        ),
+        ("/network/nodes/{name}", "node", node, by_name("node")),
+        (
+            "/network/identities/{*rest}",
+            "network_identity",
+            did,
+            by_did,
+        ),
+        ("/identities/{id}", "identity", id, by_id),
+    ];
+    let describe = |shape: &'static str, list: &'static str| {
+        move |(path, name, summary, methods)| {
+            (Vec::new(), paths(path, name, summary, shape, list), methods)
+        }
+    };
+    let lists = lists.into_iter().map(describe("Identities", "identities"));
+    lists
+        .chain(ones.into_iter().map(describe("Identity", "")))
+        .collect()
 }
 
-/// The organisation, by its name or its id.
-#[utoipa::path(
-    get,
-    path = "/network/organizations/{name}",
-    tag = "network",
-    responses((status = 200, body = ref("#/components/schemas/Identity"))),
-)]
-pub(crate) async fn organization(
-    State(_): State<App>,
-    InNamespace(namespace): InNamespace,
-    PathName(name): PathName,
-    query: Query,
-) -> Result<Response, ApiError> {
-    one(&namespace, &query, named("org", &name))
-}
-
-/// The node that stands for this server, as a list.
-#[utoipa::path(
-    get,
-    path = "/network/nodes",
-    tag = "network",
-    responses((status = 200, body = ref("#/components/schemas/Identities"))),
-    extensions(("x-list" = json!("identities"))),
-)]
-pub(crate) async fn nodes(
-    State(_): State<App>,
-    InNamespace(namespace): InNamespace,
-    query: Query,
-) -> Result<Response, ApiError> {
-    list(&namespace, "node", &query)
-}
-
-/// The node, by its name or its id.
-#[utoipa::path(
-    get,
-    path = "/network/nodes/{name}",
-    tag = "network",
-    responses((status = 200, body = ref("#/components/schemas/Identity"))),
-)]
-pub(crate) async fn node(
-    State(_): State<App>,
-    InNamespace(namespace): InNamespace,
-    PathName(name): PathName,
-    query: Query,
-) -> Result<Response, ApiError> {
-    one(&namespace, &query, named("node", &name))
-}
-
-/// The organisation and the node.
-#[utoipa::path(
-    get,
-    path = "/network/identities",
-    tag = "network",
-    responses((status = 200, body = ref("#/components/schemas/Identities"))),
-    extensions(("x-list" = json!("identities"))),
-)]
-pub(crate) async fn network_identities(
-    State(_): State<App>,
-    InNamespace(namespace): InNamespace,
-    query: Query,
-) -> Result<Response, ApiError> {
-    list(&namespace, "", &query)
-}
-
-/// One of them, by its DID.
-#[utoipa::path(
-    get,
-    path = "/network/identities/{*rest}",
-    tag = "network",
-    responses((status = 200, body = ref("#/components/schemas/Identity"))),
-)]
-pub(crate) async fn network_identity(
-    State(_): State<App>,
-    InNamespace(namespace): InNamespace,
-    PathRest(did): PathRest,
-    query: Query,
-) -> Result<Response, ApiError> {
-    one(&namespace, &query, |identity| identity.did == did)
-}
-
-/// The organisation and the node.
-#[utoipa::path(
-    get,
-    path = "/identities",
-    tag = "network",
-    responses((status = 200, body = ref("#/components/schemas/Identities"))),
-    extensions(("x-list" = json!("identities"))),
-)]
-pub(crate) async fn identities(
-    State(_): State<App>,
-    InNamespace(namespace): InNamespace,
-    query: Query,
-) -> Result<Response, ApiError> {
-    list(&namespace, "", &query)
-}
-
-/// One of them, by its id.
-#[utoipa::path(
-    get,
-    path = "/identities/{id}",
-    tag = "network",
-    responses((status = 200, body = ref("#/components/schemas/Identity"))),
-)]
-pub(crate) async fn identity(
-    State(_): State<App>,
-    InNamespace(namespace): InNamespace,
-    PathId(id): PathId,
-    query: Query,
-) -> Result<Response, ApiError> {
-    one(&namespace, &query, |identity| identity.id == id)
+fn paths(path: &str, name: &str, summary: &str, shape: &str, list: &str) -> Paths {
+    let schema = Some(Ref::from_schema_name(shape));
+    let content = ContentBuilder::new().schema(schema).build();
+    let response = ResponseBuilder::new().content("application/json", content);
+    let extensions =
+        (!list.is_empty()).then(|| ExtensionsBuilder::new().add("x-list", json!(list)));
+    let operation = OperationBuilder::new()
+        .tag("network")
+        .operation_id(Some(name))
+        .summary(Some(summary))
+        .response("200", response)
+        .extensions(extensions.map(ExtensionsBuilder::build));
+    let item = PathItem::new(HttpMethod::Get, operation.build());
+    PathsBuilder::new().path(path, item).build()
 }
 
 fn named(kind: &'static str, name: &str) -> impl Fn(&Identity) -> bool {

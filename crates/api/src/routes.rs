@@ -27,7 +27,12 @@ pub(crate) fn routes(app: App) -> Router {
     let lists_in_turn = lists()
         .into_iter()
         .map(|(schemas, paths, methods)| (schemas, paths, methods.route_layer(list_turns.clone())));
-    let others = [whole(), namespaced(), absent::described()];
+    let others = [
+        whole(),
+        namespaced(),
+        network::described(),
+        absent::described(),
+    ];
     let others = others.into_iter().flatten();
     for described in others.chain(in_turn).chain(lists_in_turn) {
         let path = openapi::path_of(&described).0.to_owned();
@@ -56,6 +61,7 @@ pub(crate) fn described() -> impl Iterator<Item = Described> {
     let all = [
         whole(),
         namespaced(),
+        network::described(),
         absent::described(),
         one_thing(),
         lists(),
@@ -77,14 +83,6 @@ fn namespaced() -> Vec<Described> {
         routes!(status::namespace),
         routes!(status::multiparty),
         routes!(status::batch_manager),
-        routes!(network::organizations),
-        routes!(network::organization),
-        routes!(network::nodes),
-        routes!(network::node),
-        routes!(network::network_identities),
-        routes!(network::network_identity),
-        routes!(network::identities),
-        routes!(network::identity),
         routes!(
             subscriptions::list,
             subscriptions::create,
