@@ -9,9 +9,6 @@ use crate::SqliteStore;
 use crate::error::Error;
 use crate::step::Step;
 
-/// Above every id.
-const ABOVE_ALL: [u8; 17] = [0xFF; 17];
-
 impl Datatypes for SqliteStore {
     fn datatype(
         &self,
@@ -41,27 +38,11 @@ impl Datatypes for SqliteStore {
         &self,
         namespace: &Namespace,
         before: Option<MessageId>,
-        mut limit: ReadLimit,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Datatype>, StoreError>> {
-        let Some(number) = self.namespace(namespace) else {
-            return self.readers.read(|_| Ok(Vec::new()));
-        };
-        self.readers.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT definition FROM datatypes WHERE namespace = ?1 AND id < ?2 \
-                 ORDER BY id DESC",
-            )?;
-            let before = before.map_or(ABOVE_ALL.to_vec(), |id| id.0.as_bytes().to_vec());
-            let mut rows = statement.query(params![number, before])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                let datatype = decoded(&row.get::<_, String>(0)?)?;
-                if !limit.takes(found.is_empty(), datatype.value.get().len()) {
-                    break;
-                }
-                found.push(datatype);
-            }
-            Ok(found)
+        let before = before.map(|id| id.0);
+        self.newest("datatypes", namespace, before, limit, decoded, |datatype| {
+            datatype.value.get().len()
         })
     }
 }

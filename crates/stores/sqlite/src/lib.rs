@@ -24,6 +24,7 @@ mod lock;
 mod log;
 mod migration;
 mod namespaces;
+mod newest;
 mod offsets;
 mod parked;
 mod queue;

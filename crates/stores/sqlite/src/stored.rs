@@ -10,9 +10,6 @@ use crate::queue::{Queue, Size};
 use crate::step::Step;
 use crate::{SqliteStore, blobs};
 
-/// Above every id.
-const ABOVE_ALL: [u8; 17] = [0xFF; 17];
-
 impl StoredData for SqliteStore {
     fn put_data(&self, data: Data) -> BoxFuture<'static, Result<(), StoreError>> {
         put(&self.queue, data, false)
@@ -22,27 +19,11 @@ impl StoredData for SqliteStore {
         &self,
         namespace: &Namespace,
         before: Option<DataId>,
-        mut limit: ReadLimit,
+        limit: ReadLimit,
     ) -> BoxFuture<'static, Result<Vec<Data>, StoreError>> {
-        let Some(number) = self.namespace(namespace) else {
-            return self.readers.read(|_| Ok(Vec::new()));
-        };
-        self.readers.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT definition FROM data WHERE namespace = ?1 AND id < ?2 \
-                 ORDER BY id DESC",
-            )?;
-            let before = before.map_or(ABOVE_ALL.to_vec(), |id| id.0.as_bytes().to_vec());
-            let mut rows = statement.query(params![number, before])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                let data = decoded(&row.get::<_, String>(0)?)?;
-                if !limit.takes(found.is_empty(), data.value.get().len()) {
-                    break;
-                }
-                found.push(data);
-            }
-            Ok(found)
+        let before = before.map(|id| id.0);
+        self.newest("data", namespace, before, limit, decoded, |data| {
+            data.value.get().len()
         })
     }
 
