@@ -185,6 +185,12 @@ macro_rules! store_suite {
                 entries_are_listed_in_order_and_replaced
                 each_entry_is_fenced_and_answered_for_itself
                 entries_outlive_a_seek_and_a_new_owner
+                marked_entries_are_found_until_they_are_parked_again
+                an_entry_goes_with_the_position_that_settles_it
+                what_is_discarded_is_settled
+                a_seek_keeps_the_reply_key_of_a_parked_event
+                a_key_goes_with_the_last_entry_of_its_event
+                an_entry_and_its_position_go_together_in_a_crash
             }
             replies {
                 an_event_is_answered_once
@@ -283,6 +289,14 @@ fn crash_and_open(rig: &mut dyn Rig, rule: &str) -> Option<Arc<dyn Store>> {
     }
     skipped(rule, "the rig cannot crash its store");
     None
+}
+
+/// What is left after a crash; after a close, if the rig cannot crash its store.
+async fn crash_or_close(rig: &mut dyn Rig, store: Arc<dyn Store>) -> Arc<dyn Store> {
+    match rig.crash() {
+        true => rig.open(),
+        false => close_and_open(rig, store).await,
+    }
 }
 
 /// Holds what is written; `None`, and a word about it, if the rig cannot.

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::error::CodedError;
 use crate::object::plain_values;
+use crate::ordering::OrderingKey;
+use crate::retry::{Policy, RetryPolicy};
 use crate::time::DurationText;
 
 /// Read-ahead of a batch subscription that does not say: the size of its batches.
@@ -35,6 +38,12 @@ pub struct SubscriptionOptions {
     /// How long the application has to answer before the delivery counts as failed; no limit if absent.
     /// A [`DurationText`].
     pub ack_timeout: Option<String>,
+    /// What becomes of events that fail: how often and how long they are tried, and what then.
+    #[serde(deserialize_with = "policy")]
+    pub retry_policy: Option<Box<RetryPolicy>>,
+    /// Events with the same key come one after the other, those with different keys side by side: `topic`, `author`,
+    /// `tag`, `group`, or a path into the data of the message such as `data.customer.id`.
+    pub ordering_key: Option<String>,
     /// The transport's own options, and keys that nobody knows.
     #[serde(flatten, deserialize_with = "plain_values")]
     pub other: Map<String, Value>,
@@ -64,6 +73,19 @@ impl SubscriptionOptions {
         Ok(parsed(self.ack_timeout.as_deref())?.filter(|timeout| !timeout.is_zero()))
     }
 
+    /// The retry policy, understood: `FF00137` or `PH00444` if it cannot be.
+    pub fn policy(&self) -> Result<Policy, CodedError> {
+        let policy = self.retry_policy.as_ref();
+        let policy = policy.map(|policy| policy.understood());
+        policy.transpose().map(Option::unwrap_or_default)
+    }
+
+    /// The ordering key, understood: `PH00445` if it cannot be; the empty text means none.
+    pub fn ordering_key(&self) -> Result<Option<OrderingKey>, CodedError> {
+        let text = self.ordering_key.as_deref().filter(|text| !text.is_empty());
+        text.map(OrderingKey::parse).transpose()
+    }
+
     /// The options as one JSON object.
     pub fn to_map(&self) -> Map<String, Value> {
         let mut map = self.other.clone();
@@ -78,6 +100,12 @@ impl SubscriptionOptions {
         put("batch", self.batch.map(Value::from));
         put("batchTimeout", self.batch_timeout.clone().map(Value::from));
         put("ackTimeout", self.ack_timeout.clone().map(Value::from));
+        let policy = self.retry_policy.as_ref();
+        put(
+            "retryPolicy",
+            policy.and_then(|policy| serde_json::to_value(policy).ok()),
+        );
+        put("orderingKey", self.ordering_key.clone().map(Value::from));
         map
     }
 }
@@ -86,6 +114,17 @@ impl Serialize for SubscriptionOptions {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.to_map().serialize(serializer)
     }
+}
+
+/// An object and nothing else: of a list, serde would take the fields in their order.
+fn policy<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Box<RetryPolicy>>, D::Error> {
+    let object = Option::<Map<String, Value>>::deserialize(deserializer)?;
+    let policy = object.map(|object| serde_json::from_value(Value::Object(object)));
+    policy.transpose().map_err(|error| {
+        D::Error::custom(format!("PH00444: Invalid option 'retryPolicy': {error}"))
+    })
 }
 
 fn parsed(text: Option<&str>) -> Result<Option<Duration>, CodedError> {
@@ -121,6 +160,10 @@ mod tests {
             r#"{"readAhead":"5"}"#,
             r#"{"withData":"true"}"#,
             r#"{"batch":1}"#,
+            r#"{"orderingKey":1}"#,
+            r#"{"retryPolicy":"hold"}"#,
+            r#"{"retryPolicy":[]}"#,
+            r#"{"retryPolicy":{"maxAttempt":3}}"#,
             "[]",
         ] {
             assert!(

@@ -12,10 +12,18 @@
 //! The window lies between the offset and what was read. An acknowledgement above a gap is provisional: a
 //! rewind goes back to the offset and delivers everything above it again, in order, except what was parked or
 //! skipped.
+//!
+//! With an ordering key each key goes by itself: one event of it is in flight, an acknowledgement settles for good,
+//! and a failure holds back that key alone. Parked events that are replayed are an order of their own beside that of
+//! the log; both share what may be in flight.
 
 mod answers;
 mod deliveries;
 mod errands;
+mod failures;
+mod replays;
+mod rewinds;
+mod timeouts;
 mod vocabulary;
 
 use std::collections::BTreeSet;
@@ -26,15 +34,22 @@ use photinus_contract::{ConnectionId, Sequence, VoidReason};
 
 use crate::connections::Connections;
 use crate::instant::Instant;
+use crate::keys::Keys;
+use crate::lane::{Lane, Order};
 use crate::position::{Position, Progress, Unsaved};
 use crate::rare::Rare;
 use crate::unanswered::Unanswered;
-use crate::window::{SlotState, Window};
+use crate::window::{Slot, SlotState, Window};
 
 use self::errands::Errands;
-pub use self::vocabulary::{Action, DispatcherConfig, Input, Item, Room, Taken, Verdict};
+use self::failures::Halving;
+use self::replays::Replays;
+pub use self::vocabulary::{
+    Action, Arrived, DispatcherConfig, Input, Item, Replayed, Room, Taken, Verdict,
+};
 
-/// Most events above the offset that can be settled for good; then the subscription waits for the gap.
+/// Most ranges above the offset that can be settled for good, and with an ordering key most events that can be read and
+/// not settled: then the subscription waits for what holds them back.
 pub const SETTLED_SPAN_MAX: usize = 65_536;
 
 /// One active subscription. See the picture above.
@@ -45,13 +60,18 @@ pub struct Dispatcher<E> {
     seed: u64,
     progress: Progress,
     read_to: Sequence,
-    delivered_to: Sequence,
-    window: Window<E>,
+    log: Lane<E>,
+    /// Parked events that are delivered again. Mostly there are none.
+    replays: Option<Box<Replays<E>>>,
+    /// Set with an ordering key.
+    keys: Option<Box<Keys>>,
     connections: Connections,
     /// Single deliveries that wait for an answer, by number.
     in_flight: Unanswered,
     /// Apart, because most subscriptions have none.
     batch: Option<Box<BatchInFlight>>,
+    /// Batches are made smaller, to find the event that fails.
+    halving: Option<Box<Halving>>,
     errands: Rare<Errands>,
     waits: Rare<Waits>,
     next_number: u64,
@@ -77,22 +97,26 @@ struct BatchInFlight {
     number: u64,
     connection: ConnectionId,
     deadline: Option<Instant>,
+    order: Order,
     items: Vec<(u64, Sequence)>,
 }
 
 impl<E: Clone> Dispatcher<E> {
     /// A dispatcher that goes on where the record says. It does nothing until a connection comes.
     pub fn new(config: impl Into<Arc<DispatcherConfig>>, record: &OffsetRecord) -> Self {
+        let config = config.into();
         Self {
-            config: config.into(),
             seed: 0,
             progress: Progress::new(record),
             read_to: record.offset,
-            delivered_to: record.offset,
-            window: Window::new(),
+            log: Lane::new(record.offset),
+            replays: None,
+            keys: config.keyed.then(Box::default),
+            config,
             connections: Connections::default(),
             in_flight: Unanswered::default(),
             batch: None,
+            halving: None,
             errands: Rare::default(),
             waits: Rare::default(),
             next_number: 1,
@@ -108,6 +132,13 @@ impl<E: Clone> Dispatcher<E> {
         Self { seed, ..self }
     }
 
+    /// Events up to here may have been parked before a seek, and are delivered again: what settles them ends their
+    /// parking.
+    pub fn parked_through(mut self, through: Sequence) -> Self {
+        self.progress.parked_through(through);
+        self
+    }
+
     /// Takes an input. Inputs that do not fit, such as answers to voided deliveries, change nothing.
     pub fn handle(&mut self, now: Instant, input: Input<E>) {
         if self.closed {
@@ -121,7 +152,7 @@ impl<E: Clone> Dispatcher<E> {
             Input::Connect(id) => self.connections.add(id),
             Input::Detach(id) => {
                 if self.connections.remove(&id) {
-                    self.rewind(now, VoidReason::Reset, &BTreeSet::new());
+                    self.rewind_all(now, VoidReason::Reset);
                 }
             }
             Input::Disconnect(id) => self.disconnect(now, &id),
@@ -141,9 +172,14 @@ impl<E: Clone> Dispatcher<E> {
             Input::Pause(until) => self.waits.change(|waits| waits.paused = Some(until)),
             Input::Resume => self.waits.change(|waits| waits.paused = None),
             Input::Timeout => self.expire(now),
-            Input::Full => self.no_fit = !self.window.is_empty(),
+            Input::Full => self.no_fit = !self.log.window.is_empty(),
+            Input::ReplaysMarked => self.replays_marked(),
+            Input::Replays { events, more } => self.feed_replays(events, more),
+            Input::Discarded(events) => self.discarded(&events),
             Input::Close => {
-                self.void_all(VoidReason::Reset, &BTreeSet::new());
+                for order in [Order::Replay, Order::Log] {
+                    self.void(order, VoidReason::Reset, &BTreeSet::new());
+                }
                 self.closed = true;
             }
         }
@@ -168,19 +204,32 @@ impl<E: Clone> Dispatcher<E> {
         let waits = self.waits.get();
         let pause = waits.and_then(|waits| waits.paused.flatten());
         let hold = waits.and_then(|waits| waits.held_until);
+        let replay = self.replays.as_ref().and_then(|replays| replays.held_until);
+        let key = self.keys.as_ref().and_then(|keys| keys.next_release());
         // A batch goes out by time only if nothing else keeps it back; what does has a timer or an input of
         // its own.
         let fill = self.fill_deadline().filter(|_| {
             self.batch.is_none() && waits.is_none() && self.connections.able().is_some()
         });
-        [acks, pause, hold, fill].into_iter().flatten().min()
+        [acks, pause, hold, replay, key, fill]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// How much more it can hold; `None` if nothing.
     pub fn room(&self) -> Option<Room> {
-        let capacity = self.capacity();
-        let full = self.window.len() >= capacity
-            || (self.window.bytes() >= self.config.window_bytes_max && !self.window.is_empty())
+        let window = &self.log.window;
+        let events = match &self.keys {
+            None => self.capacity() - window.len(),
+            // What waits for its key is kept beside what can go out.
+            Some(keys) => (self.capacity())
+                .saturating_sub(self.in_flight.len() + keys.ready())
+                .min(SETTLED_SPAN_MAX.saturating_sub(window.len())),
+        };
+        let bytes = self.config.window_bytes_max.saturating_sub(self.bytes());
+        let full = events == 0
+            || (bytes == 0 && !window.is_empty())
             || self.no_fit
             || self.progress.is_span_full(self.read_to, SETTLED_SPAN_MAX);
         if self.closed || self.connections.is_empty() || full {
@@ -188,11 +237,8 @@ impl<E: Clone> Dispatcher<E> {
         }
         Some(Room {
             after: self.read_to,
-            events: capacity - self.window.len(),
-            bytes: self
-                .config
-                .window_bytes_max
-                .saturating_sub(self.window.bytes()),
+            events,
+            bytes,
         })
     }
 
@@ -206,9 +252,14 @@ impl<E: Clone> Dispatcher<E> {
         self.progress.save()
     }
 
-    /// The position that was saved last could not be written: it has to be saved again.
-    pub fn unsave(&mut self) {
-        self.progress.unsave();
+    /// A position that was saved, with these entries to go, could not be written: it has to be saved again.
+    pub fn unsave(&mut self, unparked: &[Sequence]) {
+        self.progress.unsave(unparked);
+    }
+
+    /// A position that was saved, with these entries to go, was written.
+    pub fn saved(&mut self, unparked: &[Sequence]) {
+        self.progress.saved(unparked);
     }
 
     /// The position.
@@ -250,13 +301,15 @@ impl<E: Clone> Dispatcher<E> {
 
     /// The oldest event that it has and that is not settled.
     pub fn oldest(&self) -> Option<&E> {
-        self.window.front().map(|slot| &slot.event)
+        self.log.window.front().map(|slot| &slot.event)
     }
 
     /// How many counted failures that event has.
     pub fn failures_of_oldest(&self) -> u32 {
-        let oldest = self.window.front();
-        oldest.map_or(0, |slot| self.progress.failures(slot.sequence))
+        let oldest = self.log.window.front();
+        oldest.map_or(0, |slot| {
+            self.progress.failed(Order::Log, slot.sequence).count
+        })
     }
 
     /// The pause that was asked for last, and how it ends: then, or when it is resumed. It may be over.
@@ -273,7 +326,8 @@ impl<E: Clone> Dispatcher<E> {
     /// Whether it waits before it tries again.
     pub fn is_delayed(&self, now: Instant) -> bool {
         let waits = self.waits.get();
-        waits.is_some_and(|waits| waits.is_held(now))
+        let keys = self.keys.as_ref();
+        waits.is_some_and(|waits| waits.is_held(now)) || keys.is_some_and(|keys| keys.is_held(now))
     }
 
     /// How many answers came for deliveries that were no longer current.
@@ -304,17 +358,27 @@ impl<E: Clone> Dispatcher<E> {
         }
     }
 
-    fn feed(&mut self, now: Instant, events: Vec<(Sequence, usize, E)>, through: Sequence) {
+    /// What its events take, all together.
+    fn bytes(&self) -> usize {
+        let replays = self.replays.as_ref();
+        self.log.window.bytes() + replays.map_or(0, |replays| replays.lane.window.bytes())
+    }
+
+    fn feed(&mut self, now: Instant, events: Vec<Arrived<E>>, through: Sequence) {
         assert!(through >= self.read_to, "reading goes forward");
         let mut last = self.read_to;
-        for (sequence, bytes, event) in events {
+        for arrived in events {
+            let (sequence, key) = (arrived.sequence, arrived.key);
             assert!(
                 last < sequence && sequence <= through,
                 "events come in order, once"
             );
             last = sequence;
             if !self.progress.is_settled(sequence) {
-                self.window.push(sequence, bytes, event);
+                self.log.window.push(arrived);
+                if let Some(keys) = &mut self.keys {
+                    keys.push(key, sequence);
+                }
             }
         }
         self.read_to = through;
@@ -326,47 +390,95 @@ impl<E: Clone> Dispatcher<E> {
     fn disconnect(&mut self, now: Instant, id: &ConnectionId) {
         if self.connections.remove(id) {
             // Nobody is told: the connection that had them is gone.
-            self.rewind(now, VoidReason::Rewound, &BTreeSet::new());
+            self.rewind_all(now, VoidReason::Rewound);
             self.errands
                 .change_if_any(|errands| errands.voids.retain(|(to, _, _)| to != id));
         }
     }
 
-    /// Takes acknowledged events off the window's low end and moves the offset to just below what remains.
+    /// Which order an event belongs to. One that is replayed is not among those of the log.
+    fn order_of(&self, sequence: Sequence) -> Order {
+        match &self.replays {
+            Some(replays) if replays.lane.window.get(sequence).is_some() => Order::Replay,
+            _ => Order::Log,
+        }
+    }
+
+    fn lane(&mut self, order: Order) -> Option<&mut Lane<E>> {
+        match order {
+            Order::Log => Some(&mut self.log),
+            Order::Replay => self.replays.as_mut().map(|replays| &mut replays.lane),
+        }
+    }
+
+    fn slot(&self, sequence: Sequence) -> Option<&Slot<E>> {
+        let replayed = self.replays.as_ref();
+        let replayed = replayed.and_then(|replays| replays.lane.window.get(sequence));
+        replayed.or_else(|| self.log.window.get(sequence))
+    }
+
+    fn slot_mut(&mut self, sequence: Sequence) -> Option<&mut Slot<E>> {
+        let order = self.order_of(sequence);
+        self.lane(order)?.window.get_mut(sequence)
+    }
+
+    /// Takes acknowledged events off the low end of both windows, and moves the offset to just below what remains in
+    /// that of the log.
     fn pass(&mut self, mut urgency: Unsaved) {
-        while self
-            .window
-            .front()
-            .is_some_and(|slot| slot.state == SlotState::Acknowledged)
-        {
-            self.window.pop_front();
+        while let Some(settled) = pop_acknowledged(&mut self.log.window) {
+            self.progress.unpark_if_parked(settled);
             self.no_fit = false;
             urgency = Unsaved::Settled;
         }
         let to = self
+            .log
             .window
             .front()
             .map_or(self.read_to, |slot| slot.sequence.previous());
+        let had_parked = self.progress.has_parked();
         self.progress.pass(to.max(self.progress.offset()), urgency);
+        if had_parked && !self.progress.has_parked() {
+            // What is marked and did not match any more comes as a replay.
+            self.replays_marked();
+        }
+        if let Some(replays) = &mut self.replays {
+            while let Some(settled) = pop_acknowledged(&mut replays.lane.window) {
+                self.progress.unpark(settled);
+                self.no_fit = false;
+            }
+        }
+        self.replays = self.replays.take().filter(|replays| !replays.is_over());
     }
 
     /// What must hold after every input.
     fn check(&self) {
-        if let Some(front) = self.window.front() {
+        if let Some(front) = self.log.window.front() {
             assert!(
                 self.offset() < front.sequence,
                 "the offset stays below what is unsettled"
             );
         }
+        let capacity = match self.keys {
+            Some(_) => SETTLED_SPAN_MAX,
+            None => self.capacity(),
+        };
+        assert!(self.log.window.len() <= capacity, "the window is bounded");
         assert!(
-            self.window.len() <= self.capacity(),
-            "the window is bounded"
+            self.in_flight() <= self.capacity(),
+            "what is in flight is bounded"
         );
         assert!(
             self.offset() <= self.read_to,
             "nothing is settled that was not read"
         );
     }
+}
+
+fn pop_acknowledged<E>(window: &mut Window<E>) -> Option<Sequence> {
+    let front = window.front()?;
+    let sequence = front.sequence;
+    (front.state == SlotState::Acknowledged).then(|| window.pop_front())?;
+    Some(sequence)
 }
 
 impl Waits {

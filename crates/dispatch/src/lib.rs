@@ -10,18 +10,22 @@ mod connections;
 mod dispatcher;
 mod filter;
 mod instant;
+mod keys;
+mod lane;
 mod matcher;
 mod position;
+mod ranges;
 mod rare;
 mod retry;
 mod unanswered;
 mod window;
 
 pub use dispatcher::{
-    Action, Dispatcher, DispatcherConfig, Input, Item, Room, SETTLED_SPAN_MAX, Taken, Verdict,
+    Action, Arrived, Dispatcher, DispatcherConfig, Input, Item, Replayed, Room, SETTLED_SPAN_MAX,
+    Taken, Verdict,
 };
 pub use filter::{Filter, PATTERN_BYTES_MAX, Patterns};
 pub use instant::Instant;
 pub use matcher::{EventMatcher, Place};
 pub use position::{Position, Unsaved};
-pub use retry::RetrySchedule;
+pub use retry::delay;

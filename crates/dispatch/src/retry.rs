@@ -2,46 +2,47 @@
 
 use std::time::Duration;
 
-/// Longest delay that an answer can ask for.
-pub(crate) const DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+use photinus_contract::retry::Delays;
 
-/// The delays between attempts: they begin at `initial`, double up to `max`, and are spread by ±20 % so that
-/// subscriptions that failed together do not come back together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RetrySchedule {
-    /// The delay after the first failure.
-    pub initial: Duration,
-    /// The longest delay.
-    pub max: Duration,
-    /// The spread, in percent.
-    pub jitter_percent: u32,
-}
-
-impl Default for RetrySchedule {
-    fn default() -> Self {
-        Self {
-            initial: Duration::from_millis(250),
-            max: Duration::from_secs(30),
-            jitter_percent: 20,
+/// The delay after the failure number `failures` (from 1). `seed` decides where in the spread it lies: the same numbers
+/// give the same delay.
+pub fn delay(delays: &Delays, failures: u32, seed: u64) -> Duration {
+    let before = failures.saturating_sub(1);
+    match delays {
+        Delays::Listed(delays) => {
+            let last = delays.len().saturating_sub(1);
+            let place = usize::try_from(before).unwrap_or(last).min(last);
+            delays.get(place).copied().unwrap_or_default()
+        }
+        &Delays::Growing {
+            initial,
+            max,
+            factor_permille,
+            jitter_permille,
+        } => {
+            let mut base = initial.as_nanos();
+            for _ in 0..before {
+                if base >= max.as_nanos() || factor_permille <= 1_000 || base == 0 {
+                    break;
+                }
+                base = base * u128::from(factor_permille) / 1_000;
+            }
+            spread(
+                base.min(max.as_nanos()),
+                jitter_permille,
+                seed ^ u64::from(failures),
+            )
         }
     }
 }
 
-impl RetrySchedule {
-    /// The delay after the failure number `failures` (from 1). `seed` decides where in the spread it lies: the
-    /// same numbers give the same delay.
-    pub fn delay(&self, failures: u32, seed: u64) -> Duration {
-        let doublings = failures.saturating_sub(1).min(31);
-        let base = self.initial.saturating_mul(1 << doublings).min(self.max);
-        let spread = u64::from(self.jitter_percent) * 2;
-        if spread == 0 {
-            return base;
-        }
-        // Permille of the base: 1000 - jitter … 1000 + jitter.
-        let offset = mix(seed ^ u64::from(failures)) % (spread * 10 + 1);
-        let permille = 1000 - u64::from(self.jitter_percent) * 10 + offset;
-        Duration::from_nanos((base.as_nanos() * u128::from(permille) / 1000) as u64)
-    }
+/// A number of nanoseconds, so many thousandths of it less or more.
+fn spread(base: u128, jitter_permille: u32, seed: u64) -> Duration {
+    let width = u64::from(jitter_permille) * 2;
+    let permille = 1_000 + mix(seed) % (width + 1);
+    let nanos = base * u128::from(permille) / 1_000;
+    let less = base * u128::from(jitter_permille) / 1_000;
+    Duration::from_nanos(u64::try_from(nanos.saturating_sub(less)).unwrap_or(u64::MAX))
 }
 
 /// Spreads the bits of a number (the finaliser of SplitMix64).
@@ -55,29 +56,61 @@ fn mix(mut x: u64) -> u64 {
 mod tests {
     use super::*;
 
+    fn growing(factor_permille: u32, jitter_permille: u32) -> Delays {
+        Delays::Growing {
+            initial: Duration::from_millis(250),
+            max: Duration::from_secs(30),
+            factor_permille,
+            jitter_permille,
+        }
+    }
+
     #[test]
-    fn delays_double_up_to_the_maximum() {
-        let plain = RetrySchedule {
-            jitter_percent: 0,
-            ..RetrySchedule::default()
+    fn delays_grow_up_to_the_maximum() {
+        let millis = |delays: &Delays| -> Vec<u128> {
+            (1..=9).map(|n| delay(delays, n, 7).as_millis()).collect()
         };
-        let millis: Vec<_> = (1..=9).map(|n| plain.delay(n, 7).as_millis()).collect();
         assert_eq!(
-            millis,
+            millis(&growing(2_000, 0)),
             [250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]
         );
-        assert_eq!(plain.delay(u32::MAX, 7), plain.max);
+        assert_eq!(
+            millis(&growing(1_500, 0)),
+            [250, 375, 562, 843, 1265, 1898, 2847, 4271, 6407]
+        );
+        assert_eq!(millis(&growing(1_000, 0)), [250; 9]);
+        assert_eq!(
+            delay(&growing(1_001, 0), u32::MAX, 7),
+            Duration::from_secs(30)
+        );
+        let nothing = Delays::Growing {
+            initial: Duration::ZERO,
+            max: Duration::from_secs(30),
+            factor_permille: 2_000,
+            jitter_permille: 200,
+        };
+        assert_eq!(delay(&nothing, u32::MAX, 7), Duration::ZERO);
+    }
+
+    #[test]
+    fn listed_delays_end_with_the_last() {
+        let listed = Delays::Listed([1, 5, 60].map(Duration::from_secs).into());
+        let seconds = [1, 2, 3, 4, u32::MAX].map(|n| delay(&listed, n, 7).as_secs());
+        assert_eq!(seconds, [1, 5, 60, 60, 60]);
     }
 
     #[test]
     fn delays_are_spread_within_bounds_and_repeatable() {
-        let schedule = RetrySchedule::default();
-        let delays: Vec<_> = (0..1000)
-            .map(|seed| schedule.delay(3, seed * 977))
+        let delays = Delays::default();
+        let all: Vec<_> = (0..1000)
+            .map(|seed| delay(&delays, 3, seed * 977))
             .collect();
-        assert!(delays.iter().all(|d| (800..=1200).contains(&d.as_millis())));
-        assert!(delays.iter().any(|d| d.as_millis() < 850));
-        assert!(delays.iter().any(|d| d.as_millis() > 1150));
-        assert_eq!(schedule.delay(3, 42), schedule.delay(3, 42));
+        assert!(all.iter().all(|d| (800..=1200).contains(&d.as_millis())));
+        assert!(all.iter().any(|d| d.as_millis() < 850));
+        assert!(all.iter().any(|d| d.as_millis() > 1150));
+        assert_eq!(delay(&delays, 3, 42), delay(&delays, 3, 42));
+        let wide = growing(2_000, 1_000);
+        let all: Vec<_> = (0..1000).map(|seed| delay(&wide, 3, seed * 977)).collect();
+        assert!(all.iter().all(|d| d.as_millis() <= 2000));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use photinus_contract::{ConnectionId, Sequence};
 
+use crate::dispatcher::Arrived;
 use crate::instant::Instant;
 
 /// The events that a dispatcher has read and that are not settled, in sequence order.
@@ -19,6 +20,7 @@ pub(crate) struct Slot<E> {
     pub(crate) sequence: Sequence,
     pub(crate) event: E,
     pub(crate) bytes: usize,
+    pub(crate) key: u64,
     pub(crate) state: SlotState,
 }
 
@@ -43,6 +45,20 @@ pub(crate) struct InFlight {
     pub(crate) number: u64,
     pub(crate) connection: ConnectionId,
     pub(crate) deadline: Option<Instant>,
+    /// When it was handed over, if somebody will ask.
+    pub(crate) began: Option<Instant>,
+}
+
+impl<E> Slot<E> {
+    fn new(arrived: Arrived<E>) -> Self {
+        Self {
+            sequence: arrived.sequence,
+            event: arrived.event,
+            bytes: arrived.bytes,
+            key: arrived.key,
+            state: SlotState::Ready,
+        }
+    }
 }
 
 impl<E> Window<E> {
@@ -65,17 +81,26 @@ impl<E> Window<E> {
         self.bytes
     }
 
-    pub(crate) fn push(&mut self, sequence: Sequence, bytes: usize, event: E) {
+    /// Takes an event in, behind all others.
+    pub(crate) fn push(&mut self, arrived: Arrived<E>) {
         if let Some(last) = self.slots.back() {
-            assert!(last.sequence < sequence, "events come in sequence order");
+            assert!(
+                last.sequence < arrived.sequence,
+                "events come in sequence order"
+            );
         }
-        self.bytes += bytes;
-        self.slots.push_back(Slot {
-            sequence,
-            event,
-            bytes,
-            state: SlotState::Ready,
-        });
+        self.bytes += arrived.bytes;
+        self.slots.push_back(Slot::new(arrived));
+    }
+
+    /// Takes an event in, where it belongs. False if it is there.
+    pub(crate) fn insert(&mut self, arrived: Arrived<E>) -> bool {
+        let Err(place) = self.index(arrived.sequence) else {
+            return false;
+        };
+        self.bytes += arrived.bytes;
+        self.slots.insert(place, Slot::new(arrived));
+        true
     }
 
     pub(crate) fn front(&self) -> Option<&Slot<E>> {
@@ -88,12 +113,10 @@ impl<E> Window<E> {
         }
     }
 
-    pub(crate) fn remove(&mut self, sequence: Sequence) {
-        if let Ok(index) = self.index(sequence)
-            && let Some(slot) = self.slots.remove(index)
-        {
-            self.bytes -= slot.bytes;
-        }
+    pub(crate) fn remove(&mut self, sequence: Sequence) -> Option<Slot<E>> {
+        let slot = self.slots.remove(self.index(sequence).ok()?)?;
+        self.bytes -= slot.bytes;
+        Some(slot)
     }
 
     pub(crate) fn get(&self, sequence: Sequence) -> Option<&Slot<E>> {
@@ -104,10 +127,6 @@ impl<E> Window<E> {
         self.index(sequence)
             .ok()
             .map(|index| &mut self.slots[index])
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot<E>> {
-        self.slots.iter()
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot<E>> {
@@ -122,6 +141,11 @@ impl<E> Window<E> {
     /// As [`at`](Self::at).
     pub(crate) fn at_mut(&mut self, place: usize) -> &mut Slot<E> {
         &mut self.slots[place]
+    }
+
+    /// The place of an event.
+    pub(crate) fn place_of(&self, sequence: Sequence) -> Option<usize> {
+        self.index(sequence).ok()
     }
 
     /// The place of the first event after `sequence`; the length if there is none.

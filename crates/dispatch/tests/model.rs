@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use photinus_contract::retry::{Delays, Policy};
 use photinus_contract::store::OffsetRecord;
 use photinus_contract::{ConnectionId, Sequence};
 use photinus_dispatch::{
-    Action, Dispatcher, DispatcherConfig, Input, Instant, RetrySchedule, Taken, Verdict,
+    Action, Arrived, Dispatcher, DispatcherConfig, Input, Instant, Taken, Verdict,
 };
 use proptest::prelude::*;
 
@@ -80,16 +81,23 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Every failure is tried again at once.
+fn at_once() -> Policy {
+    let delays = Delays::Listed([Duration::ZERO].into());
+    Policy {
+        delays,
+        ..Policy::default()
+    }
+}
+
 fn config(read_ahead: u16) -> DispatcherConfig {
     DispatcherConfig {
         read_ahead,
         batch_timeout: None,
         ack_timeout: None,
         window_bytes_max: 1_000,
-        retry: RetrySchedule {
-            initial: Duration::ZERO,
-            ..RetrySchedule::default()
-        },
+        policy: at_once(),
+        keyed: false,
     }
 }
 
@@ -121,7 +129,7 @@ proptest! {
                     let new: Vec<i64> = (first..last).collect();
                     model.matching.extend(&new);
                     model.read_to = last;
-                    let events = new.iter().map(|event| (Sequence(*event), 10, *event)).collect();
+                    let events = new.iter().map(|event| Arrived::new(Sequence(*event), 10, *event)).collect();
                     dispatcher.handle(now, Input::Events { events, through: Sequence(last) });
                 }
                 Step::Deliver | Step::Busy => {
@@ -161,7 +169,7 @@ proptest! {
                         How::Retry => {
                             model.rewind();
                             held.clear();
-                            Verdict::Retry { delay: None, counted: true }
+                            Verdict::Retry { delay: None, counted: true, reason: String::new() }
                         }
                     };
                     let connection = id(connection);
@@ -174,7 +182,7 @@ proptest! {
                 }
                 Step::Stale { number } => {
                     if held.iter().any(|(current, _)| *current == number) { continue }
-                    let verdict = Verdict::Retry { delay: None, counted: true };
+                    let verdict = Verdict::Retry { delay: None, counted: true, reason: String::new() };
                     let connection = id(connection);
                     let late = dispatcher.late_answers();
                     dispatcher.handle(now, Input::Answer { connection, number, verdict, items: vec![] });
@@ -198,7 +206,7 @@ proptest! {
                     held.clear();
                     // It reads on from the offset, as the engine would feed it.
                     let again: Vec<i64> = model.matching.range(position.offset.0 + 1..).copied().collect();
-                    let events = again.iter().map(|event| (Sequence(*event), 10, *event)).collect();
+                    let events = again.iter().map(|event| Arrived::new(Sequence(*event), 10, *event)).collect();
                     let room = dispatcher.room().map_or(0, |room| room.events);
                     prop_assert!(again.iter().filter(|e| !model.gone.contains(e)).count() <= room);
                     let through = Sequence(model.read_to);
@@ -218,14 +226,14 @@ fn a_window_is_bounded_by_bytes_and_one_event_always_passes() {
         window_bytes_max: 100,
         ..config(1_000)
     };
-    let mut dispatcher = Dispatcher::new(config, &OffsetRecord::new(Sequence(0), 1, 0));
+    let mut dispatcher = Dispatcher::new(config.clone(), &OffsetRecord::new(Sequence(0), 1, 0));
     assert!(
         dispatcher.room().is_none(),
         "without a connection nothing is read"
     );
     dispatcher.handle(now, Input::Connect(ConnectionId::new("a")));
     let feed = |dispatcher: &mut Dispatcher<i64>, sequence: i64, bytes: usize| {
-        let events = vec![(Sequence(sequence), bytes, sequence)];
+        let events = vec![Arrived::new(Sequence(sequence), bytes, sequence)];
         dispatcher.handle(
             now,
             Input::Events {
@@ -267,7 +275,7 @@ fn events_that_do_not_match_move_the_offset_without_a_delivery() {
     assert_eq!(dispatcher.offset(), Sequence(1_000));
     assert_eq!(dispatcher.unsaved(), photinus_dispatch::Unsaved::Passed);
     assert!(dispatcher.poll_action(now).is_none());
-    let events = vec![(Sequence(1_005), 10, 1_005)];
+    let events = vec![Arrived::new(Sequence(1_005), 10, 1_005)];
     dispatcher.handle(
         now,
         Input::Events {
@@ -288,7 +296,7 @@ fn batch(batch_timeout: Duration, window_bytes_max: usize) -> Dispatcher<i64> {
     let mut dispatcher = Dispatcher::new(config, &OffsetRecord::new(Sequence(0), 1, 0));
     let now = Instant::default();
     dispatcher.handle(now, Input::Connect(ConnectionId::new("a")));
-    let events = vec![(Sequence(1), 60, 1)];
+    let events = vec![Arrived::new(Sequence(1), 60, 1)];
     dispatcher.handle(
         now,
         Input::Events {
@@ -356,11 +364,13 @@ fn a_batch_that_is_full_by_bytes_does_not_wait() {
 fn a_full_span_of_settled_events_is_read_past_after_a_restart() {
     let now = Instant::default();
     let mut record = OffsetRecord::new(Sequence(0), 1, 0);
-    record.settled = vec![2..=photinus_dispatch::SETTLED_SPAN_MAX as i64 + 1];
+    // What lies between them does not match.
+    let places = 1..=photinus_dispatch::SETTLED_SPAN_MAX as i64;
+    record.settled = places.map(|n| 2 * n..=2 * n).collect();
     let mut dispatcher: Dispatcher<i64> = Dispatcher::new(config(3), &record);
     dispatcher.handle(now, Input::Connect(ConnectionId::new("a")));
     assert!(dispatcher.room().is_some(), "the gap has to be read");
-    let events = vec![(Sequence(1), 10, 1)];
+    let events = vec![Arrived::new(Sequence(1), 10, 1)];
     dispatcher.handle(
         now,
         Input::Events {
@@ -371,7 +381,7 @@ fn a_full_span_of_settled_events_is_read_past_after_a_restart() {
     let Some(Action::Deliver { item, connection }) = dispatcher.poll_action(now) else {
         panic!("the gap is delivered");
     };
-    let last = Sequence(*record.settled[0].end());
+    let last = Sequence(*record.settled.last().unwrap().end());
     dispatcher.handle(
         now,
         Input::Events {
@@ -404,7 +414,7 @@ fn an_ack_timeout_during_an_outage_counts_no_attempt() {
     let a = || ConnectionId::new("a");
     let mut now = Instant::default();
     dispatcher.handle(now, Input::Connect(a()));
-    let events = vec![(Sequence(1), 10, 1)];
+    let events = vec![Arrived::new(Sequence(1), 10, 1)];
     dispatcher.handle(
         now,
         Input::Events {
@@ -440,7 +450,9 @@ fn a_large_batch_with_an_outcome_for_each_event_is_settled_at_once() {
     let mut dispatcher = Dispatcher::new(config, &OffsetRecord::new(Sequence(0), 1, 0));
     dispatcher.handle(now, Input::Connect(ConnectionId::new("a")));
     let last = i64::from(u16::MAX);
-    let events = (1..=last).map(|n| (Sequence(n), 1, n)).collect();
+    let events = (1..=last)
+        .map(|n| Arrived::new(Sequence(n), 1, n))
+        .collect();
     dispatcher.handle(
         now,
         Input::Events {
@@ -464,6 +476,7 @@ fn a_large_batch_with_an_outcome_for_each_event_is_settled_at_once() {
     let verdict = Verdict::Retry {
         delay: None,
         counted: true,
+        reason: String::new(),
     };
     dispatcher.handle(
         now,
@@ -483,7 +496,7 @@ fn the_newest_delivery_is_voided_first() {
     let mut dispatcher = Dispatcher::new(config(9), &OffsetRecord::new(Sequence(0), 1, 0));
     let a = || ConnectionId::new("a");
     dispatcher.handle(now, Input::Connect(a()));
-    let events = (1..=5).map(|n| (Sequence(n), 10, n)).collect();
+    let events = (1..=5).map(|n| Arrived::new(Sequence(n), 10, n)).collect();
     dispatcher.handle(
         now,
         Input::Events {
@@ -495,6 +508,7 @@ fn the_newest_delivery_is_voided_first() {
     let verdict = Verdict::Retry {
         delay: None,
         counted: true,
+        reason: String::new(),
     };
     dispatcher.handle(
         now,

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use photinus_contract::retry::Policy;
 use photinus_contract::store::OffsetRecord;
 use photinus_contract::{ConnectionId, Sequence};
 use photinus_dispatch::{
-    Action, Dispatcher, DispatcherConfig, Input, Instant, Item, RetrySchedule, Taken, Verdict,
+    Action, Arrived, Dispatcher, DispatcherConfig, Input, Instant, Item, Taken, Verdict,
 };
 
 const NOW: Instant = Instant(Duration::ZERO);
@@ -22,11 +23,14 @@ fn dispatcher() -> Dispatcher<i64> {
         batch_timeout: None,
         ack_timeout: Some(Duration::from_secs(9)),
         window_bytes_max: 1 << 20,
-        retry: RetrySchedule::default(),
+        policy: Policy::default(),
+        keyed: false,
     };
     let mut dispatcher = Dispatcher::new(config, &OffsetRecord::new(Sequence(0), 1, 0));
     dispatcher.handle(NOW, Input::Connect(connection()));
-    let events = (1..=EVENTS).map(|n| (Sequence(n), 10, n)).collect();
+    let events = (1..=EVENTS)
+        .map(|n| Arrived::new(Sequence(n), 10, n))
+        .collect();
     let through = Sequence(EVENTS);
     dispatcher.handle(NOW, Input::Events { events, through });
     dispatcher
@@ -59,7 +63,13 @@ fn play(
     let run = take(&mut dispatcher, NOW, asked);
     assert_eq!(run.len(), asked);
     let number = run[refused].number;
-    dispatcher.handle(NOW, Input::HandedOver { number, taken });
+    dispatcher.handle(
+        NOW,
+        Input::HandedOver {
+            number,
+            taken: taken.clone(),
+        },
+    );
     for (index, item) in run[..refused].iter().enumerate() {
         if answered & (1 << index) != 0 {
             dispatcher.handle(
@@ -85,7 +95,7 @@ fn play(
     match taken {
         Taken::Busy => dispatcher.handle(NOW, Input::Ready(connection())),
         Taken::Closed => dispatcher.handle(NOW, Input::Connect(connection())),
-        Taken::Failed => {}
+        Taken::Failed { .. } => {}
     }
     let later = Instant(Duration::from_secs(1));
     dispatcher.handle(later, Input::Timeout);
@@ -99,12 +109,18 @@ fn play(
 #[test]
 fn what_stands_behind_the_refused_one_was_never_asked_for() {
     let all = EVENTS as usize;
-    for taken in [Taken::Busy, Taken::Closed, Taken::Failed] {
+    for taken in [
+        Taken::Busy,
+        Taken::Closed,
+        Taken::Failed {
+            reason: String::new(),
+        },
+    ] {
         for refused in 0..all {
             for answered in 0..1 << refused {
-                let alone = play(refused + 1, refused, answered, taken);
+                let alone = play(refused + 1, refused, answered, taken.clone());
                 for asked in refused + 2..=all {
-                    let run = play(asked, refused, answered, taken);
+                    let run = play(asked, refused, answered, taken.clone());
                     assert_eq!(run, alone, "{taken:?} {refused} of {asked}, {answered:b}");
                 }
             }

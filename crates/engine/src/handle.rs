@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use photinus_contract::name::check_name;
-use photinus_contract::store::{NamespaceInfo, Pause};
+use photinus_contract::store::{NamespaceInfo, Pause, Selection};
 use photinus_contract::transport::HttpMount;
 use photinus_contract::{
     CodedError, Data, DataId, Event, EventId, EventType, MessageInput, MessageKind, Namespace,
@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::history::Preview;
 use crate::lists::{Bar, Charted, Collector, ListBudget, Listed, ListedMessage, Query};
 use crate::metrics::{Sink, Source};
+use crate::parked::{ParkedEvent, ParkedPayload};
 use crate::publish::{Lot, MessageText, Pending, Prepared, Receipt, unavailable};
 use crate::seek::{SeekTo, Sought};
 use crate::standing::SubscriptionStatus;
@@ -175,6 +176,53 @@ impl Handle {
         to: SeekTo,
     ) -> Result<Sought, CodedError> {
         self.core.seek_dry(namespace, id, to).await
+    }
+
+    /// The parked events of a durable subscription that a query asks for, in the order of the log if it does not say
+    /// otherwise. `FF00164` if there is none of that id, as for all that follows.
+    pub async fn parked(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+        query: &Query<ParkedEvent>,
+    ) -> Result<Listed<ParkedEvent>, CodedError> {
+        self.core.list_parked(namespace, id, query).await
+    }
+
+    /// A parked event with what it carries; `None` if that event is not parked.
+    pub async fn parked_payload(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+        event: EventId,
+    ) -> Result<Option<ParkedPayload>, CodedError> {
+        self.core.parked_payload(namespace, id, event).await
+    }
+
+    /// Has parked events delivered again, also if that takes a restart; says how many they are.
+    pub async fn replay_parked(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+        selection: Selection,
+    ) -> Result<u64, CodedError> {
+        let namespace = namespace.to_owned();
+        let change =
+            |core: Arc<Core>| async move { core.replay_parked(&namespace, id, selection).await };
+        self.core.to_the_end(change).await
+    }
+
+    /// Gives parked events up; says how many they were. One that is with the application is voided.
+    pub async fn discard_parked(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+        selection: Selection,
+    ) -> Result<u64, CodedError> {
+        let namespace = namespace.to_owned();
+        let change =
+            |core: Arc<Core>| async move { core.discard_parked(&namespace, id, selection).await };
+        self.core.to_the_end(change).await
     }
 
     /// Has a durable subscription deliver nothing until then, or until resumed, also after a restart. What is with the

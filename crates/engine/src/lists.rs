@@ -27,7 +27,7 @@ mod collections;
 mod message;
 
 pub use self::budget::ListBudget;
-pub use self::collections::{DATA, DATATYPES, EVENTS, GROUPS, MESSAGES, SUBSCRIPTIONS};
+pub use self::collections::{DATA, DATATYPES, EVENTS, GROUPS, MESSAGES, PARKED, SUBSCRIPTIONS};
 pub use self::collector::{Collector, Listed};
 pub use self::field::{Field, Kind, Value};
 pub use self::histogram::{BAR_COUNT_MAX, Bar, Charted};

@@ -14,6 +14,7 @@ mod observe;
 mod pass;
 mod paused;
 mod perform;
+mod replays;
 mod save;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -59,7 +60,9 @@ struct Shard {
     core: Arc<Core>,
     handle: ShardHandle,
     origin: tokio::time::Instant,
-    /// The time since then, at the last look.
+    /// What the clock said then.
+    began: Instant,
+    /// The time, at the last look.
     now: Instant,
     active: Actives,
     /// Those of them whose position is stored.
@@ -84,11 +87,13 @@ struct Shard {
 
 impl Shard {
     fn new(core: Arc<Core>, handle: ShardHandle) -> Self {
+        let began = Instant::from_time(core.clock.now());
         Self {
             core,
             handle,
             origin: tokio::time::Instant::now(),
-            now: Instant::default(),
+            began,
+            now: began,
             active: Actives::default(),
             stored: BTreeSet::new(),
             runnable: VecDeque::new(),
@@ -149,7 +154,7 @@ impl Shard {
         let due = [timer, self.saves.due()].into_iter().flatten().min();
         match due {
             Some(due) => {
-                let due = self.origin + due.0;
+                let due = self.origin + due.since(self.began);
                 tokio::select! {
                     biased;
                     () = self.handle.notified() => {}
@@ -171,7 +176,7 @@ impl Shard {
     }
 
     fn tick(&mut self) {
-        self.now = Instant(self.origin.elapsed());
+        self.now = self.began.after(self.origin.elapsed());
     }
 
     fn take(&mut self, mail: Mail) {
@@ -244,6 +249,16 @@ impl Shard {
                 }
             }
             Mail::Saved { results } => self.saved(results),
+            Mail::ReplaysMarked { subscription } => self.replays_marked(subscription),
+            Mail::Replays {
+                subscription,
+                start,
+                read,
+            } => self.replays_read(subscription, start, read),
+            Mail::Discarded {
+                subscription,
+                events,
+            } => self.tell(subscription, Input::Discarded(events)),
             Mail::Stop { subscription, done } => {
                 self.stop(subscription);
                 let _ = done.send(());
@@ -306,7 +321,7 @@ impl Shard {
 
     fn state(&mut self, id: SubscriptionId, connection: ConnectionId, state: &ConnectionState) {
         if let Some(active) = self.active.get_mut(&id)
-            && let Phase::Starting { connections } = &mut active.phase
+            && let Phase::Starting { connections, .. } = &mut active.phase
         {
             for (_, up) in connections
                 .iter_mut()

@@ -30,6 +30,8 @@ pub struct SubscriptionStatus {
     /// For how many seconds the oldest of them has been there; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest_in_flight: Option<f64>,
+    /// How many events it has set aside.
+    pub parked: u64,
     /// What it does.
     pub state: SubscriptionState,
     /// Why, where that is not plain.
@@ -72,6 +74,7 @@ impl Core {
         let written = written.map(|record| record.offset);
         let known = self.registry.metrics(id);
         let known = known.and_then(|metrics| metrics.offset()).or(written);
+        let parked = self.store.parked_count(id).await.unwrap_or_default();
         let tail = namespace.tail.head();
         let events_behind = known.map_or(0, |offset| lag((offset, tail)));
         let oldest = match (events_behind, known) {
@@ -97,6 +100,7 @@ impl Core {
                 .as_ref()
                 .and_then(|standing| standing.oldest_in_flight)
                 .map(|time| time.as_millis() as f64 / 1e3),
+            parked,
             state,
             reason,
         })

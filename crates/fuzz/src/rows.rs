@@ -9,7 +9,7 @@ use crate::in_time;
 use crate::stored::{FILE, Opened, filled};
 
 /// The columns that are read back, by table.
-const COLUMNS: [(&str, &str); 23] = [
+const COLUMNS: [(&str, &str); 26] = [
     ("log", "record"),
     ("log", "key"),
     ("log", "pos"),
@@ -33,6 +33,9 @@ const COLUMNS: [(&str, &str); 23] = [
     ("groups", "definition"),
     ("namespaces", "created"),
     ("namespaces", "description"),
+    ("parked", "error"),
+    ("parked", "replay"),
+    ("parked", "replay_since"),
 ];
 
 /// After how many inputs it is checked that none has left a trace.

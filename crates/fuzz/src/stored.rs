@@ -6,8 +6,8 @@ use bytes::Bytes;
 use photinus_contract::data::{DataRef, Hash, RecordValue, Validator};
 use photinus_contract::record::{RecordContent, RecordEvent, ReplyKey};
 use photinus_contract::store::{
-    Group, Log, NamespaceInfo, Namespaces, OffsetWrite, Offsets, Parked, ParkedEntry, ReadLimit,
-    Start, Store, StoreError, StoreErrorKind, Subscriptions,
+    Failures, Group, Log, NamespaceInfo, Namespaces, OffsetWrite, Offsets, Parked, ParkedEntry,
+    ReadLimit, Selection, Start, Store, StoreError, StoreErrorKind, Subscriptions,
 };
 use photinus_contract::{
     EventType, MessageId, Namespace, NewRecord, Sequence, Subscription, SubscriptionFilter,
@@ -81,17 +81,14 @@ impl Opened {
         }
         let mut write = OffsetWrite::new(self::subscription(), epoch, Sequence(1));
         write.settled = vec![3..=4, 6..=6];
-        write.failures = vec![(Sequence(2), 2)];
+        write.failures = vec![Failures::new(Sequence(2), 2, Some(time()))];
         let entry = ParkedEntry::new(
             self::subscription(),
-            epoch,
-            0,
-            Sequence(3),
-            message(2).event(0),
-            5,
-            "no".to_owned(),
+            (epoch, 0),
+            (Sequence(3), message(2).event(0)),
             time(),
-        );
+        )
+        .because(5, "no".to_owned(), Some("why".to_owned()));
         for written in wait.block_on(store.park(vec![entry])) {
             written.unwrap();
         }
@@ -163,9 +160,26 @@ impl Opened {
             Ok(None) => {}
             Err(error) => note(error),
         }
-        match wait.block_on(store.parked(subscription(), Sequence::OLDEST, 100)) {
-            Ok(entries) => assert!(entries.len() <= 100),
-            Err(error) => note(error),
+        for entries in [
+            wait.block_on(store.parked(subscription(), Sequence::OLDEST, 100)),
+            wait.block_on(store.replays(subscription(), Sequence::OLDEST, 100)),
+        ] {
+            match entries {
+                Ok(entries) => assert!(entries.len() <= 100),
+                Err(error) => note(error),
+            }
+        }
+        // What is there has to stay there for the next one.
+        let nothing = Selection::Range(Sequence(900), Sequence(901));
+        for error in [
+            wait.block_on(store.replay(subscription(), Selection::All))
+                .err(),
+            wait.block_on(store.parked_event(subscription(), message(2).event(0)))
+                .err(),
+            wait.block_on(store.parked_count(subscription())).err(),
+            wait.block_on(store.discard(subscription(), nothing)).err(),
+        ] {
+            error.into_iter().for_each(&mut note);
         }
         let _ = head;
         for error in &errors {
@@ -212,9 +226,9 @@ fn is_position(record: &photinus_contract::store::OffsetRecord) {
         );
         end = *range.end();
     }
-    for (sequence, _) in &record.failures {
+    for failures in &record.failures {
         assert!(
-            *sequence > record.offset,
+            failures.sequence > record.offset,
             "a failure below the offset: {record:?}"
         );
     }

@@ -1,8 +1,8 @@
 //! When does a call take effect, and what becomes of it when nobody waits, or the store is closed?
 
 use photinus_contract::store::{
-    AppendError, CreateNamespaceError, CreateSubscriptionError, Group, OffsetError, Start,
-    StoreError, StoreErrorKind,
+    AppendError, CreateNamespaceError, CreateSubscriptionError, Group, OffsetError, Selection,
+    Start, StoreError, StoreErrorKind,
 };
 use photinus_contract::{Namespace, Sequence, Timestamp};
 use serde_json::value::RawValue;
@@ -115,6 +115,14 @@ pub async fn a_write_happens_though_its_future_is_dropped(rig: &mut dyn Rig) {
     drop(store.park(vec![s.entry(s.claimed.epoch, 4, "why")]));
     settle().await;
     assert_eq!(store.parked(s.id, Sequence(0), 9).await.unwrap().len(), 1);
+
+    drop(store.replay(s.id, Selection::All));
+    settle().await;
+    assert_eq!(store.replays(s.id, Sequence(0), 9).await.unwrap().len(), 1);
+
+    drop(store.discard(s.id, Selection::All));
+    settle().await;
+    assert_eq!(store.parked_count(s.id).await, Ok(0));
 
     let epoch = position(store, s.id).await.epoch;
     drop(store.claim(s.id));
@@ -246,6 +254,14 @@ pub async fn a_closed_store_refuses_everything_as_closed(rig: &mut dyn Rig) {
         ("subscriptions", store.subscriptions().await.err()),
         ("offset", store.offset(id).await.err()),
         ("parked", store.parked(id, Sequence(0), 9).await.err()),
+        ("replays", store.replays(id, Sequence(0), 9).await.err()),
+        (
+            "parked_event",
+            store.parked_event(id, part.event(0)).await.err(),
+        ),
+        ("parked_count", store.parked_count(id).await.err()),
+        ("replay", store.replay(id, Selection::All).await.err()),
+        ("discard", store.discard(id, Selection::All).await.err()),
     ]);
     for (call, error) in errors {
         let error = error.unwrap_or_else(|| panic!("{call} was served by a closed store"));

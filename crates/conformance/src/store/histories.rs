@@ -11,7 +11,7 @@ use super::model::Model;
 use super::quiet::quietly;
 use super::{Rig, close_and_open, skipped, words};
 
-const HISTORIES: u32 = 32;
+const HISTORIES: u32 = 48;
 const CALLS_MAX: usize = 80;
 const RULE: &str = "random_histories_end_as_the_model_does";
 
@@ -29,6 +29,8 @@ pub(super) enum Call {
     Seek(u8, To),
     Commit(Vec<Change>),
     Park(Vec<Change>),
+    Replay(u8, Picked),
+    Discard(u8, Picked),
     Close,
     Crash,
 }
@@ -52,6 +54,18 @@ pub(super) struct Change {
     pub(super) subscription: u8,
     pub(super) stale: bool,
     pub(super) index: u8,
+    /// A position takes the entry of this event with it.
+    pub(super) unparked: Option<u8>,
+    /// A position counts failed replays from this event on; an entry is marked; a reply is that of a replay.
+    pub(super) replayed: Option<u8>,
+}
+
+/// Which entries are meant: events by their place in the log.
+#[derive(Clone, Debug)]
+pub(super) enum Picked {
+    All,
+    Events(Vec<u8>),
+    Range(u8, u8),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,11 +84,24 @@ fn to() -> impl Strategy<Value = To> {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    (0..3u8, prop::bool::weighted(0.2), 0..8u8).prop_map(|(subscription, stale, index)| Change {
-        subscription,
-        stale,
-        index,
-    })
+    let entry = || weighted(0.5, 0..8u8);
+    (0..3u8, prop::bool::weighted(0.2), 0..8u8, entry(), entry()).prop_map(
+        |(subscription, stale, index, unparked, replayed)| Change {
+            subscription,
+            stale,
+            index,
+            unparked,
+            replayed,
+        },
+    )
+}
+
+fn picked() -> impl Strategy<Value = Picked> {
+    prop_oneof![
+        1 => Just(Picked::All),
+        2 => vec(0..10u8, 0..4).prop_map(Picked::Events),
+        1 => (0..8u8, 0..8u8).prop_map(|(from, to)| Picked::Range(from, to)),
+    ]
 }
 
 fn item() -> impl Strategy<Value = Item> {
@@ -103,7 +130,9 @@ fn call() -> impl Strategy<Value = Call> {
         2 => (0..3u8).prop_map(Call::Claim),
         1 => (0..3u8, to()).prop_map(|(number, to)| Call::Seek(number, to)),
         4 => vec(change(), 1..3).prop_map(Call::Commit),
-        3 => vec(change(), 1..3).prop_map(Call::Park),
+        4 => vec(change(), 1..3).prop_map(Call::Park),
+        2 => (0..3u8, picked()).prop_map(|(number, picked)| Call::Replay(number, picked)),
+        1 => (0..3u8, picked()).prop_map(|(number, picked)| Call::Discard(number, picked)),
         1 => Just(Call::Close),
         1 => Just(Call::Crash),
     ]

@@ -296,14 +296,11 @@ impl Subscribed {
     pub fn entry(&self, epoch: u64, number: usize, reason: &str) -> ParkedEntry {
         ParkedEntry::new(
             self.id,
-            epoch,
-            self.claimed.generation,
-            Sequence(self.at(number)),
-            message(number as u64).event(0),
-            3,
-            reason.to_owned(),
+            (epoch, self.claimed.generation),
+            (Sequence(self.at(number)), message(number as u64).event(0)),
             Timestamp::from_nanos(9),
         )
+        .because(3, reason.to_owned(), None)
     }
 
     /// A reply to the event of the record with this number, in the claimed generation.

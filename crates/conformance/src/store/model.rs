@@ -3,13 +3,14 @@
 //! A few maps. Each call is made on the store and on the maps, and the answer has to be the one that the maps give;
 //! numbers that a store may choose (sequences, epochs, generations) are taken from its answers, and have to rise.
 
+mod aside;
 mod compare;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use photinus_contract::record::{NewRecord, ReplyKey};
 use photinus_contract::store::{
-    AppendError, Appended, CreateNamespaceError, CreateSubscriptionError, OffsetError,
+    AppendError, Appended, CreateNamespaceError, CreateSubscriptionError, Failures, OffsetError,
     OffsetRecord, OffsetWrite, ParkedEntry, Pause, Start, Store,
 };
 use photinus_contract::{
@@ -81,6 +82,8 @@ impl Model {
             Call::Seek(number, to) => self.seek(store, *number, *to).await,
             Call::Commit(changes) => self.commit(store, changes).await,
             Call::Park(changes) => self.park(store, changes).await,
+            Call::Replay(number, picked) => self.replay(store, id(*number), picked).await,
+            Call::Discard(number, picked) => self.discard(store, id(*number), picked).await,
             Call::Close | Call::Crash => unreachable!("not a call on an open store"),
         }
     }
@@ -226,6 +229,7 @@ impl Model {
         let plain = OffsetRecord::new(offset, after.epoch, after.generation);
         assert_eq!(after, plain);
         self.positions.insert(id, after);
+        self.forget_replies(id, Sequence::MAX);
     }
 
     /// Notes one without an end, one with an end, and none, in turn.
@@ -266,26 +270,8 @@ impl Model {
                 known.offset = write.offset;
                 known.settled = write.settled;
                 known.failures = write.failures;
-                let parked = &self.parked;
-                self.replies.retain(|(other, _, event), _| {
-                    *other != id || *event > write.offset || parked.contains_key(&(id, *event))
-                });
-            }
-        }
-    }
-
-    async fn park(&mut self, store: &dyn Store, changes: &[Change]) {
-        let entries: Vec<ParkedEntry> = changes.iter().map(|change| self.entry(change)).collect();
-        let answers = store.park(entries.clone()).await;
-        assert_eq!(answers.len(), entries.len());
-        for (entry, answer) in entries.into_iter().zip(answers) {
-            let current = self.positions.get(&entry.subscription);
-            if current.is_some_and(|position| position.epoch == entry.epoch) {
-                assert_eq!(answer, Ok(()));
-                let place = (entry.subscription, entry.sequence);
-                self.parked.insert(place, entry);
-            } else {
-                assert_eq!(answer, Err(OffsetError::Fenced));
+                self.unpark(id, &write.unparked, &write.replays);
+                self.forget_replies(id, write.offset);
             }
         }
     }
@@ -345,10 +331,13 @@ impl Model {
             let write = self.write(change);
             let id = write.subscription;
             let event = self.at(&self.namespace_of(id), change.index);
-            let known = self.positions.get(&id);
+            let current = self.positions.get(&id).map(|known| known.generation);
+            // A replay answers in the generation of its entry.
+            let parked = self.parked.get(&(id, event)).map(|entry| entry.generation);
+            let parked = parked.filter(|_| change.replayed.is_some());
             record.reply = Some(ReplyKey {
                 subscription: id,
-                generation: known.map_or(0, |known| known.generation),
+                generation: parked.or(current).unwrap_or(0),
                 event,
                 epoch: Some(write.epoch),
             });
@@ -367,30 +356,18 @@ impl Model {
         let mut write = OffsetWrite::new(id, epoch, to);
         if change.index.is_multiple_of(2) {
             write.settled = vec![to.0 + 2..=to.0 + 2 + i64::from(change.index)];
-            write.failures = vec![(to.next(), u32::from(change.index) + 1)];
+            let since = change.unparked.map(|at| Timestamp::from_nanos(at.into()));
+            write.failures = vec![Failures::new(to.next(), u32::from(change.index) + 1, since)];
+        }
+        let event = |index: u8| self.at(&self.namespace_of(id), index);
+        write.unparked = change.unparked.map(event).into_iter().collect();
+        if let Some(from) = change.replayed {
+            let since = change.stale.then(|| Timestamp::from_nanos(from.into()));
+            let events: BTreeSet<_> = (from..8).map(event).collect();
+            let failed = |event| Failures::new(event, u32::from(from) + 1, since);
+            write.replays = events.into_iter().map(failed).collect();
         }
         write
-    }
-
-    fn entry(&self, change: &Change) -> ParkedEntry {
-        let write = self.write(change);
-        let namespace = self.namespace_of(write.subscription);
-        let log = self.logs.get(&namespace).map_or(&[][..], |log| log);
-        let of = log.iter().find(|record| record.last == write.offset);
-        let event = of.map_or(message(0).event(0), |of| {
-            of.content.id.event(of.content.events_len() - 1)
-        });
-        let known = self.positions.get(&write.subscription);
-        ParkedEntry::new(
-            write.subscription,
-            write.epoch,
-            known.map_or(0, |known| known.generation),
-            write.offset,
-            event,
-            u32::from(change.index),
-            format!("reason {}", change.index),
-            Timestamp::from_nanos(i64::from(change.index)),
-        )
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use photinus_contract::store::{OffsetError, OffsetRecord, OffsetWrite, Start};
+use photinus_contract::store::{Failures, OffsetError, OffsetRecord, OffsetWrite, Start};
 use photinus_contract::{Sequence, Timestamp};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ pub async fn a_claim_fences_whoever_claimed_before(rig: &mut dyn Rig) {
     assert_eq!(second, expected);
     let mut stale = s.write(4);
     stale.settled = vec![s.at(6)..=s.at(6)];
-    stale.failures = vec![(Sequence(s.at(7)), 1)];
+    stale.failures = vec![Failures::new(Sequence(s.at(7)), 1, None)];
     assert_eq!(commit(store, stale).await, Err(OffsetError::Fenced));
     // Nor one that nobody has claimed yet.
     let early = OffsetWrite::new(s.id, second.epoch + 1, Sequence(s.at(4)));
@@ -46,7 +46,7 @@ pub async fn of_many_who_claim_at_once_one_can_commit(rig: &mut dyn Rig) {
             let (store, id) = (store.clone(), s.id);
             let all_claimed = all_claimed.clone();
             // What tells them apart: the failures that they write.
-            let failures = vec![(Sequence(s.at(5)), claimant as u32)];
+            let failures = vec![Failures::new(Sequence(s.at(5)), claimant as u32, None)];
             tasks.spawn(async move {
                 let claimed = store.claim(id).await.unwrap().unwrap();
                 all_claimed.wait().await;
@@ -78,7 +78,10 @@ pub async fn a_commit_is_read_back_whole(rig: &mut dyn Rig) {
     let s = subscribed(store).await;
     let mut write = s.write(2);
     write.settled = vec![s.at(4)..=s.at(4), s.at(6)..=s.at(9)];
-    write.failures = vec![(Sequence(s.at(3)), 2), (Sequence(s.at(5)), u32::MAX)];
+    write.failures = vec![
+        Failures::new(Sequence(s.at(3)), 2, Some(Timestamp::from_nanos(7))),
+        Failures::new(Sequence(s.at(5)), u32::MAX, None),
+    ];
     assert_eq!(commit(store, write.clone()).await, Ok(()));
     let mut expected = s.claimed.clone();
     expected.offset = write.offset;
@@ -124,7 +127,10 @@ pub async fn a_position_that_nobody_could_go_on_from_is_refused(rig: &mut dyn Ri
     let with = |settled: &[(usize, usize)], failures: &[usize]| {
         let mut write = s.write(3);
         write.settled = settled.iter().map(|(a, b)| s.at(*a)..=s.at(*b)).collect();
-        write.failures = failures.iter().map(|n| (Sequence(s.at(*n)), 1)).collect();
+        write.failures = failures
+            .iter()
+            .map(|n| Failures::new(Sequence(s.at(*n)), 1, None))
+            .collect();
         write
     };
     for wrong in [
@@ -183,7 +189,7 @@ pub async fn a_seek_raises_epoch_and_generation(rig: &mut dyn Rig) {
     let s = subscribed(store).await;
     let mut write = s.write(5);
     write.settled = vec![s.at(7)..=s.at(8)];
-    write.failures = vec![(Sequence(s.at(6)), 1)];
+    write.failures = vec![Failures::new(Sequence(s.at(6)), 1, None)];
     assert_eq!(commit(store, write).await, Ok(()));
     let mut before = s.claimed.clone();
     for (to, expected) in [
@@ -214,7 +220,7 @@ pub async fn an_update_keeps_the_offset_and_fences(rig: &mut dyn Rig) {
     let s = subscribed(store).await;
     let mut write = s.write(5);
     write.settled = vec![s.at(7)..=s.at(8)];
-    write.failures = vec![(Sequence(s.at(6)), 1)];
+    write.failures = vec![Failures::new(Sequence(s.at(6)), 1, None)];
     assert_eq!(commit(store, write).await, Ok(()));
     let mut expected = position(store, s.id).await;
     let mut changed = store.subscriptions().await.unwrap().remove(0);

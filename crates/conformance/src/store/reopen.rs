@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use photinus_contract::record::{NewRecord, RecordContent};
 use photinus_contract::store::{
-    AppendError, Group, OffsetRecord, OffsetWrite, ParkedEntry, Start, Store,
+    AppendError, Failures, Group, OffsetRecord, OffsetWrite, ParkedEntry, Selection, Start, Store,
 };
 use photinus_contract::{MessageId, Record, Sequence, Subscription, Timestamp};
 use serde_json::value::RawValue;
@@ -86,11 +86,21 @@ async fn furnish(store: &dyn Store) -> Furnished {
     let event = s.at(6);
     let again = reply(ns, 25, s.id, generation, event, Some(epoch));
     append_one(store, again).await.unwrap();
-    let entry = s.entry(epoch, 2, "why");
-    assert_eq!(store.park(vec![entry]).await, [Ok(())]);
+    let mut entries = [1, 2, 9].map(|number| s.entry(epoch, number, "why"));
+    entries[1].error = Some("what went wrong".to_owned());
+    let parked = store.park(entries.into()).await;
+    assert_eq!(parked, [Ok(()), Ok(()), Ok(())]);
+    let both = Selection::Events([2, 9].map(|number| message(number).event(0)).into());
+    assert_eq!(store.replay(s.id, both).await, Ok(2));
+    let since = Some(Timestamp::from_nanos(1_234_567_890_123_456_789));
     let mut write = OffsetWrite::new(s.id, epoch, Sequence(s.at(3)));
     write.settled = vec![s.at(5)..=s.at(5), s.at(7)..=s.at(8)];
-    write.failures = vec![(Sequence(s.at(6)), 4)];
+    write.failures = vec![
+        Failures::new(Sequence(s.at(6)), 4, None),
+        Failures::new(Sequence(s.at(9)), 1, since),
+    ];
+    write.replays = vec![Failures::new(Sequence(s.at(2)), 7, since)];
+    write.unparked = vec![Sequence(s.at(1))];
     assert_eq!(commit(store, write).await, Ok(()));
     let mut stale = s.write(9);
     stale.epoch = claimed.epoch;
@@ -110,7 +120,7 @@ async fn furnish(store: &dyn Store) -> Furnished {
         large,
         subscriptions: store.subscriptions().await.unwrap(),
         position: position(store, s.id).await,
-        parked: store.parked(s.id, Sequence(0), 9).await.unwrap(),
+        parked: store.parked(s.id, Sequence::OLDEST, 9).await.unwrap(),
         s,
     }
 }
@@ -142,8 +152,10 @@ impl Furnished {
         }
         assert_all_same(&store.subscriptions().await.unwrap(), &self.subscriptions);
         assert_eq!(position(store, self.s.id).await, self.position);
-        let parked = store.parked(self.s.id, Sequence(0), 9).await;
+        let parked = store.parked(self.s.id, Sequence::OLDEST, 9).await;
         assert_eq!(parked.unwrap(), self.parked);
+        let replays = store.replays(self.s.id, Sequence::OLDEST, 9).await;
+        assert_eq!(replays.unwrap(), self.parked);
     }
 
     /// Keys are still taken, owners still fenced, and what comes now comes above.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use photinus_contract::store::{
-    AppendError, CreateSubscriptionError, OffsetError, OffsetRecord, Pause, Start,
+    AppendError, CreateSubscriptionError, OffsetError, OffsetRecord, Pause, Selection, Start,
 };
 use photinus_contract::{Secrets, Sequence, Timestamp};
 
@@ -176,6 +176,10 @@ pub async fn a_deletion_forgets_everything(rig: &mut dyn Rig) {
     assert_eq!(store.claim(id).await, Ok(None));
     assert_eq!(store.seek(id, Start::Oldest).await, Ok(None));
     assert_eq!(store.parked(id, Sequence(0), 9).await, Ok(vec![]));
+    assert_eq!(store.parked_count(id).await, Ok(0));
+    let event = message(3).event(0);
+    assert_eq!(store.parked_event(id, event).await, Ok(None));
+    assert_eq!(store.discard(id, Selection::All).await, Ok(vec![]));
     let fenced = Err(OffsetError::Fenced);
     assert_eq!(commit(store, s.write(4)).await, fenced);
     assert_eq!(store.park(vec![s.entry(epoch, 4, "late")]).await, [fenced]);
@@ -188,5 +192,6 @@ pub async fn a_deletion_forgets_everything(rig: &mut dyn Rig) {
     let again = store.create_subscription(again, Start::Oldest).await;
     assert!(again.is_ok());
     assert_eq!(store.parked(id, Sequence(0), 9).await, Ok(vec![]));
+    assert_eq!(store.replay(id, Selection::All).await, Ok(0));
     assert_eq!(position(store, id).await.offset, Sequence::OLDEST);
 }

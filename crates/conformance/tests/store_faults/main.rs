@@ -136,6 +136,15 @@ fn cases() -> Vec<Case> {
         parked::entries_are_listed_in_order_and_replaced refuses ListsParkedBackwards;
         parked::each_entry_is_fenced_and_answered_for_itself refuses ParksWithAnOldEpoch;
         parked::entries_outlive_a_seek_and_a_new_owner refuses ForgetsParkedInASeek;
+        parked::marked_entries_are_found_until_they_are_parked_again refuses
+            MarksAll LosesMarksInACrash ForgetsFailuresOfReplays;
+        parked::an_entry_goes_with_the_position_that_settles_it refuses
+            KeepsSettledEntries UnparksWithAnOldEpoch;
+        parked::what_is_discarded_is_settled refuses DiscardsWithoutSettling;
+        parked::a_seek_keeps_the_reply_key_of_a_parked_event refuses FreesReplyKeysOfTheParked;
+        parked::a_key_goes_with_the_last_entry_of_its_event refuses KeepsReplyKeysForEver;
+        parked::an_entry_and_its_position_go_together_in_a_crash refuses
+            UnparksBeforeThePosition DiscardsBeforeThePosition;
         replies::an_event_is_answered_once refuses RepliesTwice ForgetsRepliesInATakeover;
         replies::a_reply_that_many_give_at_once_is_stored_once refuses ChecksTheReplyBeforeItsTurn;
         replies::a_reply_of_a_former_owner_is_refused refuses RepliesWithAnOldEpoch;
@@ -183,9 +192,15 @@ fn random_histories_refuse_what_shows_only_after_several_calls() {
         Fault::FreesReplyKeysOfTheParked,
         Fault::CommitsWithAnOldEpoch,
         Fault::LosesTheNewestInACrash,
+        Fault::KeepsSettledEntries,
+        Fault::ForgetsFailuresOfReplays,
+        Fault::DiscardsWithoutSettling,
+        Fault::MarksAll,
     ] {
         let outcome = catch_unwind(|| histories(fault));
-        let said = outcome.unwrap_err();
+        let Err(said) = outcome else {
+            panic!("{fault:?} is not refused");
+        };
         let said = said.downcast_ref::<String>().unwrap();
         assert!(
             said.starts_with("random histories end as the model does\n  ")

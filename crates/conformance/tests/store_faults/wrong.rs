@@ -107,6 +107,14 @@ pub(crate) enum Fault {
     ForgetsFailuresInEverySecondClaim,
     // Parked entries.
     ListsParkedBackwards,
+    MarksAll,
+    LosesMarksInACrash,
+    ForgetsFailuresOfReplays,
+    KeepsSettledEntries,
+    UnparksWithAnOldEpoch,
+    DiscardsWithoutSettling,
+    UnparksBeforeThePosition,
+    DiscardsBeforeThePosition,
     ParksWithAnOldEpoch,
     ForgetsParkedInASeek,
     // Replies.
@@ -221,7 +229,12 @@ impl Rig for FaultRig {
     }
 
     fn crash(&mut self) -> bool {
-        self.data = self.data.crash();
+        // Where a fault tears a write in two, the crash comes between these.
+        self.data = match self.fault {
+            Fault::UnparksBeforeThePosition => self.data.crash_after(1),
+            Fault::DiscardsBeforeThePosition => self.data.crash_after(2),
+            _ => self.data.crash(),
+        };
         self.before = Before::Crash;
         true
     }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use super::StoreError;
 use crate::BoxFuture;
 use crate::id::{Sequence, SubscriptionId};
+use crate::time::Timestamp;
 
 /// The positions of the durable subscriptions, and who may move them.
 ///
@@ -63,8 +64,31 @@ pub struct OffsetRecord {
     /// Above the offset: what is settled there for good, in order, not overlapping. Parked and skipped
     /// events, and with an ordering key what other keys have settled.
     pub settled: Vec<RangeInclusive<i64>>,
-    /// Events above the offset that failed, with the number of counted failures.
-    pub failures: Vec<(Sequence, u32)>,
+    /// Events above the offset that failed, in order.
+    pub failures: Vec<Failures>,
+}
+
+/// How often an event has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Failures {
+    /// The event.
+    pub sequence: Sequence,
+    /// Its counted failures.
+    pub count: u32,
+    /// When the first of these attempts was made, if somebody asks for it.
+    pub since: Option<Timestamp>,
+}
+
+impl Failures {
+    /// So many failures of an event.
+    pub fn new(sequence: Sequence, count: u32, since: Option<Timestamp>) -> Self {
+        Self {
+            sequence,
+            count,
+            since,
+        }
+    }
 }
 
 impl OffsetRecord {
@@ -77,6 +101,31 @@ impl OffsetRecord {
             settled: Vec::new(),
             failures: Vec::new(),
         }
+    }
+
+    /// Notes events above the offset as settled, in any order. What is at or below the offset is settled anyway.
+    pub fn settle(&mut self, events: impl IntoIterator<Item = Sequence>) {
+        let above = events.into_iter().filter(|event| *event > self.offset);
+        let mut ranges: Vec<RangeInclusive<i64>> = above.map(|event| event.0..=event.0).collect();
+        if ranges.is_empty() {
+            return;
+        }
+        ranges.append(&mut self.settled);
+        ranges.sort_unstable_by_key(|range| *range.start());
+        for range in ranges {
+            match self.settled.last_mut() {
+                Some(last) if *range.start() <= last.end().saturating_add(1) => {
+                    *last = *last.start()..=(*last.end()).max(*range.end());
+                }
+                _ => self.settled.push(range),
+            }
+        }
+        let settled = &self.settled;
+        self.failures.retain(|failures| {
+            let place = failures.sequence.0;
+            let below = settled.partition_point(|range| *range.start() <= place);
+            below == 0 || *settled[below - 1].end() < place
+        });
     }
 }
 
@@ -93,7 +142,11 @@ pub struct OffsetWrite {
     /// As [`OffsetRecord::settled`].
     pub settled: Vec<RangeInclusive<i64>>,
     /// As [`OffsetRecord::failures`].
-    pub failures: Vec<(Sequence, u32)>,
+    pub failures: Vec<Failures>,
+    /// Events that were parked and are settled now: their entries go in this write.
+    pub unparked: Vec<Sequence>,
+    /// Counted failures of replays, in order; an entry that is not marked any more keeps none.
+    pub replays: Vec<Failures>,
 }
 
 impl OffsetWrite {
@@ -105,6 +158,8 @@ impl OffsetWrite {
             offset,
             settled: Vec::new(),
             failures: Vec::new(),
+            unparked: Vec::new(),
+            replays: Vec::new(),
         }
     }
 
@@ -125,7 +180,7 @@ impl OffsetWrite {
             below = *range.end();
         }
         let mut below = self.offset;
-        for (sequence, _) in &self.failures {
+        for Failures { sequence, .. } in &self.failures {
             if *sequence <= below {
                 return wrong("has failed", sequence.0);
             }
@@ -145,4 +200,24 @@ pub enum OffsetError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_settled_stands_in_few_ranges() {
+        let mut record = OffsetRecord::new(Sequence(10), 1, 0);
+        record.settled = vec![14..=15, 20..=22];
+        record.failures = [13, 16, 18]
+            .map(|n| Failures::new(Sequence(n), 1, None))
+            .into();
+        record.settle([]);
+        assert_eq!(record.settled, [14..=15, 20..=22]);
+        record.settle([19, 16, 4, 30, 21, 14, 10].map(Sequence));
+        assert_eq!(record.settled, [14..=16, 19..=22, 30..=30]);
+        let failed: Vec<i64> = record.failures.iter().map(|f| f.sequence.0).collect();
+        assert_eq!(failed, [13, 18]);
+    }
 }

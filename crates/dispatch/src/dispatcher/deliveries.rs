@@ -4,44 +4,87 @@ use photinus_contract::{ConnectionId, Sequence};
 
 use super::{Action, BatchInFlight, Dispatcher, Item, Waits};
 use crate::instant::Instant;
-use crate::window::{InFlight, Slot, SlotState};
+use crate::lane::Order;
+use crate::window::{InFlight, SlotState};
 
 impl<E: Clone> Dispatcher<E> {
     pub(super) fn next_delivery(&mut self, now: Instant) -> Option<Action<E>> {
-        let waits = |waits: &Waits| waits.is_held(now) || waits.is_paused(now);
-        if self.closed || self.waits.get().is_some_and(waits) {
+        let is_paused = |waits: &Waits| waits.is_paused(now);
+        if self.closed || self.waits.get().is_some_and(is_paused) {
             return None;
         }
         let connection = self.connections.able()?.clone();
         if self.config.batch_timeout.is_some() {
-            self.next_batch(now, connection)
-        } else {
-            let place = self.next_ready()?;
-            let item = self.take(now, place, &connection);
-            self.in_flight.push(item.number, item.sequence);
-            Some(Action::Deliver { connection, item })
+            return self.next_batch(now, connection);
+        }
+        if self.in_flight.len() >= self.capacity() {
+            return None;
+        }
+        let (order, place) = match &mut self.keys {
+            Some(keys) => {
+                keys.release(now);
+                let sequence = keys.next()?;
+                let order = self.order_of(sequence);
+                (order, self.lane(order)?.window.place_of(sequence)?)
+            }
+            None => self.next_ready(now)?,
+        };
+        let item = self.take(now, order, place, &connection)?;
+        self.in_flight.push(item.number, item.sequence);
+        Some(Action::Deliver { connection, item })
+    }
+
+    /// The event that is delivered next, and its place. The two orders take turns.
+    fn next_ready(&mut self, now: Instant) -> Option<(Order, usize)> {
+        let log = match self.waits.get() {
+            Some(waits) if waits.is_held(now) => None,
+            _ => self.log.next_ready(),
+        };
+        let log = log.map(|place| (Order::Log, place));
+        let Some(replays) = &mut self.replays else {
+            return log;
+        };
+        match replays.next_ready(now) {
+            Some(place) if log.is_none() || replays.is_its_turn() => Some((Order::Replay, place)),
+            _ => log,
         }
     }
 
     fn next_batch(&mut self, now: Instant, connection: ConnectionId) -> Option<Action<E>> {
-        let full = self.room().is_none();
-        if self.batch.is_some() || !(full || self.fill_deadline()? <= now) {
+        if self.batch.is_some() {
             return None;
         }
-        let is_ready = |slot: &Slot<E>| slot.state == SlotState::Ready;
-        let first = self.window.iter().position(is_ready)?;
+        let (order, first) = self.next_ready(now)?;
+        self.end_halving(order);
+        let halving = self.halving.as_ref();
+        let halving = halving.filter(|halving| halving.order == order);
+        let (size, through) = halving.map_or((usize::MAX, Sequence::MAX), |halving| {
+            (halving.size, halving.through)
+        });
+        // What was read of the log waits for more, but not to find out which event fails.
+        let is_filling = order == Order::Log && size == usize::MAX && self.room().is_some();
+        if is_filling && self.fill_deadline().is_none_or(|due| due > now) {
+            return None;
+        }
         let number = self.number();
-        let mut items = Vec::with_capacity(self.window.len() - first);
-        for place in first..self.window.len() {
-            if is_ready(self.window.at(place)) {
-                items.push(self.take(now, place, &connection));
+        let mut items = Vec::new();
+        for place in first..self.lane(order)?.window.len() {
+            let slot = self.lane(order)?.window.at(place);
+            if items.len() == size || slot.sequence > through {
+                break;
+            }
+            if slot.state == SlotState::Ready {
+                items.push(self.take(now, order, place, &connection)?);
             }
         }
-        self.filling_since = None;
+        if order == Order::Log {
+            self.filling_since = None;
+        }
         self.batch = Some(Box::new(BatchInFlight {
             number,
             connection: connection.clone(),
             deadline: self.ack_deadline(now),
+            order,
             items: items
                 .iter()
                 .map(|item| (item.number, item.sequence))
@@ -59,7 +102,7 @@ impl<E: Clone> Dispatcher<E> {
         if self.config.batch_timeout.is_some()
             && self.batch.is_none()
             && self.filling_since.is_none()
-            && self.next_ready().is_some()
+            && self.log.next_ready().is_some()
         {
             self.filling_since = Some(now);
         }
@@ -79,40 +122,50 @@ impl<E: Clone> Dispatcher<E> {
     }
 
     pub(super) fn deadline(&self, sequence: Sequence) -> Option<Instant> {
-        match &self.window.get(sequence)?.state {
+        match &self.slot(sequence)?.state {
             SlotState::InFlight(in_flight) => in_flight.deadline,
             _ => None,
         }
     }
 
-    /// The place in the window of the event that is delivered next.
-    fn next_ready(&self) -> Option<usize> {
-        let start = self.window.place_after(self.delivered_to);
-        (start..self.window.len()).find(|place| self.window.at(*place).state == SlotState::Ready)
-    }
-
-    /// Puts the event at a place of the window in flight.
-    fn take(&mut self, now: Instant, place: usize, connection: &ConnectionId) -> Item<E> {
+    /// Puts the event at a place of a window in flight.
+    fn take(
+        &mut self,
+        now: Instant,
+        order: Order,
+        place: usize,
+        connection: &ConnectionId,
+    ) -> Option<Item<E>> {
         let number = self.number();
         let deadline = self.ack_deadline(now);
         let connection = connection.clone();
-        let slot = self.window.at_mut(place);
+        let began = self.config.policy.age_max.map(|_| now);
+        let lane = self.lane(order)?;
+        let slot = lane.window.at_mut(place);
         slot.state = SlotState::InFlight(InFlight {
             number,
             connection,
             deadline,
+            began,
         });
-        let (sequence, event) = (slot.sequence, slot.event.clone());
-        self.delivered_to = sequence;
-        self.item(number, sequence, event)
+        let (sequence, key, event) = (slot.sequence, slot.key, slot.event.clone());
+        lane.delivered(sequence);
+        if let Some(keys) = &mut self.keys {
+            keys.take(key, sequence);
+        }
+        if let Some(replays) = &mut self.replays {
+            replays.took_turn(order);
+        }
+        Some(self.item(order, number, sequence, event))
     }
 
-    pub(super) fn item(&self, number: u64, sequence: Sequence, event: E) -> Item<E> {
-        let attempt = self.progress.failures(sequence).saturating_add(1);
+    pub(super) fn item(&self, order: Order, number: u64, sequence: Sequence, event: E) -> Item<E> {
+        let failures = self.progress.failed(order, sequence).count;
         Item {
             number,
             sequence,
-            attempt,
+            attempt: failures.saturating_add(1),
+            replay: order == Order::Replay,
             event,
         }
     }

@@ -28,7 +28,10 @@ pub(super) struct Write {
 #[derive(Clone, Debug)]
 pub(super) enum Written {
     Reply(Box<MessageInput>),
-    Park(String),
+    Park {
+        reason: String,
+        error: Option<String>,
+    },
 }
 
 impl Errands {
@@ -75,11 +78,16 @@ impl<E: Clone> Dispatcher<E> {
     }
 
     fn write_action(&self, write: Write) -> Option<Action<E>> {
-        let slot = self.window.get(write.sequence)?;
-        let item = self.item(write.number, write.sequence, slot.event.clone());
+        let slot = self.slot(write.sequence)?;
+        let order = self.order_of(write.sequence);
+        let item = self.item(order, write.number, write.sequence, slot.event.clone());
         Some(match write.what {
             Written::Reply(reply) => Action::Reply { item, reply },
-            Written::Park(reason) => Action::Park { item, reason },
+            Written::Park { reason, error } => Action::Park {
+                item,
+                reason,
+                error,
+            },
         })
     }
 }

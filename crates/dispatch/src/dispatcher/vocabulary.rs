@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use photinus_contract::retry::Policy;
 use photinus_contract::{ConnectionId, MessageInput, Sequence, VoidReason};
 
 use crate::instant::Instant;
-use crate::retry::RetrySchedule;
 
 /// How a dispatcher behaves. Constant for its life, and shared by those that behave alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DispatcherConfig {
     /// How many events more than one may be in flight; of a batch subscription the size of a batch.
     pub read_ahead: u16,
@@ -18,18 +18,55 @@ pub struct DispatcherConfig {
     pub ack_timeout: Option<Duration>,
     /// Most bytes of events in the window. One event always passes.
     pub window_bytes_max: usize,
-    /// The delays after failures.
-    pub retry: RetrySchedule,
+    /// What becomes of events that fail.
+    pub policy: Policy,
+    /// Events are in order by their keys only.
+    pub keyed: bool,
+}
+
+/// An event that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Arrived<E> {
+    /// Its place in the log.
+    pub sequence: Sequence,
+    /// Its size.
+    pub bytes: usize,
+    /// A number for its ordering key. Two keys with one number are one key.
+    pub key: u64,
+    /// What the engine gives, and gets back with its deliveries.
+    pub event: E,
+}
+
+impl<E> Arrived<E> {
+    /// An event without a key.
+    pub fn new(sequence: Sequence, bytes: usize, event: E) -> Self {
+        Self {
+            sequence,
+            bytes,
+            key: 0,
+            event,
+        }
+    }
+}
+
+/// A parked event that is to be delivered again.
+#[derive(Clone, Debug)]
+pub struct Replayed<E> {
+    /// The event.
+    pub arrived: Arrived<E>,
+    /// The counted failures of this replay.
+    pub failures: u32,
+    /// When the first of these attempts began.
+    pub since: Option<Instant>,
 }
 
 /// What a dispatcher is told.
 #[derive(Clone, Debug)]
 pub enum Input<E> {
-    /// The matching events after what was read so far, in order, each with its size in bytes. Everything up
-    /// to `through` was looked at.
+    /// The matching events after what was read so far, in order. Everything up to `through` was looked at.
     Events {
         /// The matching events.
-        events: Vec<(Sequence, usize, E)>,
+        events: Vec<Arrived<E>>,
         /// How far was looked.
         through: Sequence,
     },
@@ -77,6 +114,18 @@ pub enum Input<E> {
     Pause(Option<Instant>),
     /// Ends a pause.
     Resume,
+    /// Somebody wants parked events to be delivered again: [`Dispatcher::read_replays`](super::Dispatcher::read_replays)
+    /// says which ones to read.
+    ReplaysMarked,
+    /// Parked events that are to be delivered again, after those that were given before.
+    Replays {
+        /// The events, in order.
+        events: Vec<Replayed<E>>,
+        /// How far was looked, if more may follow.
+        more: Option<Sequence>,
+    },
+    /// These parked events are gone.
+    Discarded(Vec<Sequence>),
     /// Time has passed.
     Timeout,
     /// The subscription is changed, moved or deleted: this dispatcher ends.
@@ -84,14 +133,17 @@ pub enum Input<E> {
 }
 
 /// What became of a hand-over that was not simply taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Taken {
     /// Not attempted; the connection says when it is ready.
     Busy,
     /// Not attempted; the connection is gone.
     Closed,
     /// Attempted in vain.
-    Failed,
+    Failed {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What an application says about a delivery.
@@ -105,6 +157,8 @@ pub enum Verdict {
         delay: Option<Duration>,
         /// Whether it is a failed attempt.
         counted: bool,
+        /// Why.
+        reason: String,
     },
     /// Set it aside and go on.
     Park {
@@ -145,10 +199,12 @@ pub enum Action<E> {
     },
     /// Write a parked entry, then say [`Input::Written`].
     Park {
-        /// The delivery that was answered, and its event.
+        /// The delivery that was answered or has failed, and its event.
         item: Item<E>,
         /// Why.
         reason: String,
+        /// What went wrong last, if it is parked because its attempts have failed.
+        error: Option<String>,
     },
     /// Tell the transport that a delivery or batch is no longer current.
     Void {
@@ -168,8 +224,10 @@ pub struct Item<E> {
     pub number: u64,
     /// Its place in the log.
     pub sequence: Sequence,
-    /// 1 and its counted failures.
+    /// 1 and its counted failures; of a replay, those of this replay.
     pub attempt: u32,
+    /// It was parked, and is replayed.
+    pub replay: bool,
     /// What the engine gave.
     pub event: E,
 }

@@ -6,11 +6,10 @@ mod driver;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use photinus_contract::retry::Policy;
 use photinus_contract::store::OffsetRecord;
 use photinus_contract::{ConnectionId, Sequence};
-use photinus_dispatch::{
-    Action, Dispatcher, DispatcherConfig, Input, Instant, RetrySchedule, Taken, Verdict,
-};
+use photinus_dispatch::{Action, Dispatcher, DispatcherConfig, Input, Instant, Taken, Verdict};
 
 /// The log of the world.
 const LAST: i64 = 3;
@@ -90,10 +89,8 @@ impl World {
             batch_timeout: batch.then_some(Duration::from_secs(1)),
             ack_timeout: ack_timeout.map(Duration::from_secs),
             window_bytes_max: 100,
-            retry: RetrySchedule {
-                jitter_percent: 0,
-                ..RetrySchedule::default()
-            },
+            policy: Policy::default(),
+            keyed: false,
         };
         let mut world = Self {
             dispatcher: Dispatcher::new(config, &OffsetRecord::new(Sequence::OLDEST, 1, 0)),
@@ -143,7 +140,12 @@ impl World {
                 probe.check();
                 for (allowed, taken) in [
                     (self.budget.busy > 0, Taken::Busy),
-                    (self.budget.failed_hand_overs > 0, Taken::Failed),
+                    (
+                        self.budget.failed_hand_overs > 0,
+                        Taken::Failed {
+                            reason: String::new(),
+                        },
+                    ),
                 ] {
                     let mut world = self.clone();
                     let action = world.dispatcher.poll_action(self.now);

@@ -1,4 +1,4 @@
-//! What can be asked of events, messages, data, groups and subscriptions?
+//! What can be asked of events, messages, data, groups, subscriptions and what they parked?
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::{Field, Kind, Value};
 use super::message::ListedMessage;
+use crate::parked::ParkedEvent;
 
 /// Events. Live filters compare the same values.
 pub static EVENTS: [Field<Event>; 8] = [
@@ -287,6 +288,45 @@ pub static DATATYPES: [Field<Datatype>; 6] = [
         name: "created",
         kind: Kind::Time,
         value: |datatype| Value::Time(datatype.created),
+    },
+];
+
+/// Parked events of a subscription.
+pub static PARKED: [Field<ParkedEvent>; 7] = [
+    Field {
+        name: "event",
+        kind: Kind::Id,
+        value: |parked| Value::Id(parked.event.0),
+    },
+    Field {
+        name: "sequence",
+        kind: Kind::Integer,
+        value: |parked| Value::Integer(parked.sequence.0),
+    },
+    Field {
+        name: "attempts",
+        kind: Kind::Integer,
+        value: |parked| Value::Integer(parked.attempts.into()),
+    },
+    Field {
+        name: "reason",
+        kind: Kind::Text,
+        value: |parked| Value::text(&parked.reason),
+    },
+    Field {
+        name: "error",
+        kind: Kind::Text,
+        value: |parked| Value::text(parked.error.as_deref().unwrap_or_default()),
+    },
+    Field {
+        name: "created",
+        kind: Kind::Time,
+        value: |parked| Value::Time(parked.created),
+    },
+    Field {
+        name: "replaying",
+        kind: Kind::Flag,
+        value: |parked| Value::Integer(parked.replaying.into()),
     },
 ];
 

@@ -1,14 +1,11 @@
 //! How does a subscription become active, and stop being so?
 
-use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use photinus_contract::store::{OffsetRecord, ParkedEntry, Store, StoreError};
+use photinus_contract::store::{OffsetRecord, Store, StoreError};
 use photinus_contract::{ConnectionId, Sequence, SubscriptionId};
-use photinus_dispatch::{
-    Dispatcher, DispatcherConfig, Input, Instant, Place, RetrySchedule, SETTLED_SPAN_MAX,
-};
+use photinus_dispatch::{Dispatcher, DispatcherConfig, Input, Instant, Place};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
@@ -19,6 +16,9 @@ use crate::tail::Piece;
 
 /// How long a failed claim waits before it is tried again.
 const CLAIM_RETRY_DELAY: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// How many parked entries are read together.
+const PARKED_AT_ONCE: usize = 1_000;
 
 /// The epoch of a subscription that is not stored: it has one owner for its life.
 const EPHEMERAL_EPOCH: u64 = 1;
@@ -32,9 +32,12 @@ pub(super) struct Active {
 }
 
 pub(super) enum Phase {
-    /// Its position is being claimed. Connections, and whether they are up.
+    /// Its position is being claimed.
     Starting {
+        /// Connections, and whether they are up.
         connections: Vec<(ConnectionId, bool)>,
+        /// Parked events were marked meanwhile; what was read of them may be without these.
+        replays_marked: bool,
     },
     /// It delivers.
     Running(Box<Running>),
@@ -85,9 +88,11 @@ impl Active {
         (&self.spec, running)
     }
 
-    /// Whether its deliveries carry values.
+    /// Whether values have to be there before its events are fed: they are delivered, or the ordering key is in them.
     pub(super) fn wants_data(&self) -> bool {
-        self.spec.subscription.options.with_data == Some(true)
+        let options = &self.spec.subscription.options;
+        let order = options.ordering_key().ok().flatten();
+        options.with_data == Some(true) || order.is_some_and(|order| order.needs_data())
     }
 
     pub(super) fn is_stored(&self) -> bool {
@@ -111,7 +116,7 @@ impl Shard {
                     self.tell(id, Input::Down(connection));
                 }
             }
-            Some(Phase::Starting { connections }) => {
+            Some(Phase::Starting { connections, .. }) => {
                 if connections.iter().all(|(other, _)| *other != connection) {
                     connections.push((connection, up));
                 }
@@ -121,6 +126,7 @@ impl Shard {
                 let start = self.starts;
                 let phase = Phase::Starting {
                     connections: vec![(connection, up)],
+                    replays_marked: false,
                 };
                 let active = Active { spec, start, phase };
                 self.active.insert(id, Box::new(active));
@@ -131,7 +137,7 @@ impl Shard {
                     }
                     Origin::Memory { offset } => {
                         let record = OffsetRecord::new(offset, EPHEMERAL_EPOCH, 0);
-                        self.begin(id, &record);
+                        self.begin(id, &Claimed::new(record));
                     }
                 }
             }
@@ -143,7 +149,7 @@ impl Shard {
             return;
         };
         let idle = match &mut active.phase {
-            Phase::Starting { connections } => {
+            Phase::Starting { connections, .. } => {
                 connections.retain(|(other, _)| other != connection);
                 connections.is_empty()
             }
@@ -174,8 +180,9 @@ impl Shard {
         let handle = self.handle.clone();
         self.core.tasks.spawn(async move {
             let claim = match claim.await {
-                Ok(Some(record)) => with_parked(&*store, id, record).await.map(Some),
-                other => other,
+                Ok(Some(record)) => Claimed::with_parked(&*store, id, record).await.map(Some),
+                Ok(None) => Ok(None),
+                Err(error) => Err(error),
             };
             if claim.is_err() {
                 tokio::time::sleep(CLAIM_RETRY_DELAY).await;
@@ -192,13 +199,13 @@ impl Shard {
         &mut self,
         id: SubscriptionId,
         start: u64,
-        claim: Result<Option<OffsetRecord>, StoreError>,
+        claim: Result<Option<Claimed>, StoreError>,
     ) {
         if !self.is_current(id, start) {
             return;
         }
         match claim {
-            Ok(Some(record)) => self.begin(id, &record),
+            Ok(Some(claimed)) => self.begin(id, &claimed),
             Ok(None) => {
                 warn!(subscription = %id, "the store does not know it");
                 self.remove(id);
@@ -216,21 +223,33 @@ impl Shard {
     }
 
     /// The position is known: the dispatcher starts.
-    fn begin(&mut self, id: SubscriptionId, record: &OffsetRecord) {
+    fn begin(&mut self, id: SubscriptionId, claimed: &Claimed) {
+        let record = &claimed.record;
         let (now, pause) = (self.now(), self.pause_input(id));
         let window_bytes_max = self.core.config.window_bytes_max.get();
         let Some(active) = self.active.get_mut(&id) else {
             return;
         };
-        let Phase::Starting { connections } = &mut active.phase else {
+        let Phase::Starting {
+            connections,
+            replays_marked,
+        } = &mut active.phase
+        else {
             return;
         };
+        let has_replays = claimed.has_replays || *replays_marked;
         let connections = std::mem::take(connections);
         let config = shared(
             &mut self.dispatcher_config,
             dispatcher_config(&active.spec, window_bytes_max),
         );
         let mut dispatcher = Dispatcher::new(config, record).spread_by(seed(id));
+        if let Some(through) = claimed.parked_through {
+            dispatcher = dispatcher.parked_through(through);
+        }
+        if has_replays {
+            dispatcher.handle(now, Input::ReplaysMarked);
+        }
         for (connection, up) in connections {
             dispatcher.handle(now, Input::Connect(connection.clone()));
             if !up {
@@ -261,25 +280,58 @@ impl Shard {
     }
 }
 
-/// A parked entry above the offset settles its event, also if the position was not written since. (Entries from
-/// before a seek do not: a seek back delivers them again.)
-async fn with_parked(
-    store: &dyn Store,
-    id: SubscriptionId,
-    mut record: OffsetRecord,
-) -> Result<OffsetRecord, StoreError> {
-    let parked = store.parked(id, record.offset, SETTLED_SPAN_MAX).await?;
-    let mut settled: BTreeSet<i64> = record.settled.iter().cloned().flatten().collect();
-    let known = settled.len();
-    let current = |entry: &&ParkedEntry| entry.generation == record.generation;
-    settled.extend(parked.iter().filter(current).map(|entry| entry.sequence.0));
-    if settled.len() > known {
-        record.settled = settled
-            .into_iter()
-            .map(|sequence| sequence..=sequence)
-            .collect();
+/// A position, and what is known of the parked events of its subscription.
+pub(crate) struct Claimed {
+    record: OffsetRecord,
+    /// Up to here there are events above the offset that were parked before a seek, and are delivered again.
+    parked_through: Option<Sequence>,
+    /// Some are marked for a replay.
+    has_replays: bool,
+}
+
+impl Claimed {
+    fn new(record: OffsetRecord) -> Self {
+        Self {
+            record,
+            parked_through: None,
+            has_replays: false,
+        }
     }
-    Ok(record)
+
+    /// A parked entry above the offset settles its event, also if the position was not written since. (Entries from
+    /// before a seek do not: a seek back delivers them again.)
+    async fn with_parked(
+        store: &dyn Store,
+        id: SubscriptionId,
+        record: OffsetRecord,
+    ) -> Result<Self, StoreError> {
+        let mut claimed = Self::new(record);
+        let mut all_settled = Vec::new();
+        let mut after = claimed.record.offset;
+        loop {
+            let parked = store.parked(id, after, PARKED_AT_ONCE).await?;
+            let generation = claimed.record.generation;
+            let (settled, before): (Vec<_>, Vec<_>) = parked
+                .iter()
+                .partition(|entry| entry.generation == generation);
+            all_settled.extend(settled.iter().map(|entry| entry.sequence));
+            if let Some(last) = before.last() {
+                claimed.parked_through = Some(last.sequence);
+            }
+            match parked.last() {
+                Some(last) if parked.len() == PARKED_AT_ONCE => after = last.sequence,
+                _ => break,
+            }
+        }
+        // What was discarded since the claim has no entry any more; the position says that it is settled.
+        let now = store.offset(id).await?;
+        if let Some(now) = now.filter(|now| now.epoch == claimed.record.epoch) {
+            claimed.record = now;
+        }
+        claimed.record.settle(all_settled);
+        claimed.has_replays = !store.replays(id, Sequence::OLDEST, 1).await?.is_empty();
+        Ok(claimed)
+    }
 }
 
 fn dispatcher_config(spec: &Spec, window_bytes_max: usize) -> DispatcherConfig {
@@ -291,7 +343,8 @@ fn dispatcher_config(spec: &Spec, window_bytes_max: usize) -> DispatcherConfig {
         batch_timeout: options.is_batch().then_some(batch_timeout),
         ack_timeout: options.ack_timeout().ok().flatten(),
         window_bytes_max,
-        retry: RetrySchedule::default(),
+        policy: options.policy().unwrap_or_default(),
+        keyed: !options.is_batch() && options.ordering_key().is_ok_and(|order| order.is_some()),
     }
 }
 

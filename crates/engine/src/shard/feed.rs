@@ -2,11 +2,12 @@
 //!
 //! From the tail if it keeps up, else from shared pages of the store.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use photinus_contract::store::{Store, StoreError};
-use photinus_contract::{Data, Event, Namespace, Sequence, SubscriptionId};
-use photinus_dispatch::{Filter, Input, Room};
+use photinus_contract::{Data, Event, Namespace, Sequence, SubscriptionId, SubscriptionOptions};
+use photinus_dispatch::{Arrived, Filter, Input, Room};
 use tracing::{debug, warn};
 
 use super::{Mail, Shard};
@@ -25,11 +26,23 @@ pub(crate) struct Payload {
     pub(crate) event: Event,
     /// Its values, if the subscription asks for them.
     pub(crate) data: Option<Arc<[Data]>>,
+    /// Of a replay, the seek generation in which it was parked.
+    pub(crate) parked_in: Option<u64>,
+}
+
+impl Payload {
+    pub(super) fn new(event: Event) -> Self {
+        Self {
+            event,
+            data: None,
+            parked_in: None,
+        }
+    }
 }
 
 /// Matching events, and how far was looked.
 pub(crate) struct Fed {
-    pub(super) events: Vec<(Sequence, usize, Payload)>,
+    pub(super) events: Vec<Arrived<Payload>>,
     pub(super) through: Sequence,
 }
 
@@ -37,7 +50,7 @@ pub(crate) struct Fed {
 pub(super) struct Portion {
     room: Room,
     window_bytes_max: usize,
-    events: Vec<(Sequence, usize, Payload)>,
+    events: Vec<Arrived<Payload>>,
     bytes: usize,
     /// The first event for which there was no room.
     first_left: Option<Sequence>,
@@ -67,9 +80,8 @@ impl Portion {
             return false;
         }
         self.bytes += size;
-        let event = event.clone();
-        self.events
-            .push((sequence, size, Payload { event, data: None }));
+        let payload = Payload::new(event.clone());
+        self.events.push(Arrived::new(sequence, size, payload));
         true
     }
 
@@ -142,7 +154,7 @@ impl Shard {
         let (fed, looked_at) = matching(&piece, portion, &active.spec.filter);
         let matched = fed.events.len();
         let (start, wants_data) = (active.start, active.wants_data());
-        let Some(running) = active.running() else {
+        let (spec, Some(running)) = active.parts() else {
             return Meal::Full;
         };
         if fed.through <= room.after {
@@ -151,11 +163,16 @@ impl Shard {
         }
         if wants_data && matched > 0 {
             running.loading = true;
-            self.load(id, start, fed, room);
+            let options = spec.subscription.options.clone();
+            self.load(id, start, fed, room, options);
             self.note_fed(looked_at, matched);
             return Meal::Loading;
         }
-        let Fed { events, through } = fed;
+        let Fed {
+            mut events,
+            through,
+        } = fed;
+        give_keys(&mut events, &spec.subscription.options);
         let input = Input::Events { events, through };
         running.dispatcher.handle(now, input);
         self.note_fed(looked_at, matched);
@@ -218,12 +235,19 @@ impl Shard {
     }
 
     /// Loads the values of events before they are fed, as far as there is room for them.
-    pub(super) fn load(&self, id: SubscriptionId, start: u64, fed: Fed, room: Room) {
+    pub(super) fn load(
+        &self,
+        id: SubscriptionId,
+        start: u64,
+        fed: Fed,
+        room: Room,
+        options: SubscriptionOptions,
+    ) {
         let store = self.core.store.clone();
         let handle = self.handle.clone();
         let is_window_empty = room.bytes == self.core.config.window_bytes_max.get();
         self.core.tasks.spawn(async move {
-            let fed = with_values(&*store, fed, room, is_window_empty).await;
+            let fed = with_values(&*store, fed, room, is_window_empty, &options).await;
             if fed.is_err() {
                 tokio::time::sleep(RETRY_DELAY).await;
             }
@@ -272,16 +296,14 @@ async fn with_values(
     fed: Fed,
     room: Room,
     is_window_empty: bool,
+    options: &SubscriptionOptions,
 ) -> Result<Fed, StoreError> {
     let mut events = Vec::with_capacity(fed.events.len());
     let mut bytes = 0;
-    for (sequence, size, mut payload) in fed.events {
-        let data = values::of_message(store, payload.event.record()).await?;
-        let size = size
-            + data
-                .iter()
-                .map(|data| data.value.get().len())
-                .sum::<usize>();
+    for mut arrived in fed.events {
+        let sequence = arrived.sequence;
+        load_values(store, &mut arrived, options).await?;
+        let size = arrived.bytes;
         let is_first_of_all = events.is_empty() && is_window_empty;
         if !is_first_of_all && bytes + size > room.bytes {
             return Ok(Fed {
@@ -290,10 +312,42 @@ async fn with_values(
             });
         }
         bytes += size;
-        payload.data = Some(data.into());
-        events.push((sequence, size, payload));
+        events.push(arrived);
     }
     Ok(Fed { events, ..fed })
+}
+
+/// Loads the values of an event, finds its key among them, and keeps them if the subscription gets them.
+pub(super) async fn load_values(
+    store: &dyn Store,
+    arrived: &mut Arrived<Payload>,
+    options: &SubscriptionOptions,
+) -> Result<(), StoreError> {
+    let data = values::of_message(store, arrived.event.event.record()).await?;
+    arrived.event.data = Some(data.into());
+    give_keys(std::slice::from_mut(arrived), options);
+    if options.with_data != Some(true) {
+        arrived.event.data = None;
+    }
+    let data = arrived.event.data.iter().flat_map(|data| data.iter());
+    arrived.bytes += data.map(|data| data.value.get().len()).sum::<usize>();
+    Ok(())
+}
+
+/// Gives events numbers for their ordering keys, if they are ordered by one. Keys are as different as their numbers
+/// nearly always are; two that are not merely wait for each other.
+pub(super) fn give_keys(events: &mut [Arrived<Payload>], options: &SubscriptionOptions) {
+    // It was checked when the subscription was made.
+    let Ok(Some(order)) = options.ordering_key() else {
+        return;
+    };
+    for arrived in events {
+        let payload = &arrived.event;
+        let data = payload.data.as_deref().unwrap_or_default();
+        let mut hasher = DefaultHasher::new();
+        order.of(&payload.event, data).hash(&mut hasher);
+        arrived.key = hasher.finish();
+    }
 }
 
 /// The events of a piece that match, as far as there is room, and how many were looked at.

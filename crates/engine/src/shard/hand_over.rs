@@ -94,11 +94,14 @@ fn refused(spec: &Spec, running: &mut Running, now: Instant, number: u64, said: 
         HandOver::Failed(reason) => {
             debug!(%subscription, reason, "a hand-over failed");
             running.trouble = Some(shortened(&reason).into());
-            Taken::Failed
+            Taken::Failed {
+                reason: shortened(&reason).to_owned(),
+            }
         }
         other => {
             warn!(%subscription, ?other, "a hand-over ended in an unknown way");
-            Taken::Failed
+            let reason = "the hand-over ended in an unknown way".to_owned();
+            Taken::Failed { reason }
         }
     };
     running

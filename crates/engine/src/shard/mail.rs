@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use photinus_contract::store::{OffsetRecord, StoreError};
+use photinus_contract::store::StoreError;
 use photinus_contract::transport::ConnectionState;
 use photinus_contract::{
     ConnectionId, Namespace, Response, Sequence, Subscription, SubscriptionId,
@@ -10,8 +10,10 @@ use photinus_contract::{
 use photinus_dispatch::Filter;
 use tokio::sync::oneshot;
 
+use super::active::Claimed;
 use super::feed::Fed;
 use super::observe::Standing;
+use super::replays::Replays;
 use super::save::Saved;
 use crate::metrics::SubscriptionMetrics;
 use crate::namespaces::NamespaceState;
@@ -48,7 +50,7 @@ pub(crate) enum Mail {
     Claimed {
         subscription: SubscriptionId,
         start: u64,
-        claim: Result<Option<OffsetRecord>, StoreError>,
+        claim: Result<Option<Claimed>, StoreError>,
     },
     /// The page that goes on here was read. Without one it has to be asked for again.
     Page {
@@ -61,6 +63,19 @@ pub(crate) enum Mail {
         subscription: SubscriptionId,
         start: u64,
         fed: Result<Fed, StoreError>,
+    },
+    /// Parked events of a subscription are to be delivered again: the store knows which.
+    ReplaysMarked { subscription: SubscriptionId },
+    /// Parked events that are to be delivered again were read.
+    Replays {
+        subscription: SubscriptionId,
+        start: u64,
+        read: Replays,
+    },
+    /// Parked events are gone.
+    Discarded {
+        subscription: SubscriptionId,
+        events: Vec<Sequence>,
     },
     /// A reply or a parked entry was written, or not.
     Written {

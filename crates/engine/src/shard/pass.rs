@@ -25,7 +25,7 @@ use photinus_contract::{Namespace, Sequence, SubscriptionId};
 use photinus_dispatch::{EventMatcher, Input, Instant, Place, Room};
 
 use super::actives::ById;
-use super::feed::{Fed, Meal, Portion};
+use super::feed::{Fed, Meal, Portion, give_keys};
 use super::{EVENTS_PER_TURN, Shard};
 use crate::namespaces::NamespaceState;
 use crate::tail::Piece;
@@ -315,7 +315,7 @@ impl Shard {
             return;
         };
         let (start, wants_data) = (active.start, active.wants_data());
-        let Some(running) = active.running() else {
+        let (spec, Some(running)) = active.parts() else {
             return;
         };
         let room = portion.room();
@@ -324,10 +324,15 @@ impl Shard {
         if wants_data && !fed.events.is_empty() {
             running.live = false;
             running.loading = true;
-            self.load(id, start, fed, room);
+            let options = spec.subscription.options.clone();
+            self.load(id, start, fed, room, options);
             return;
         }
-        let Fed { events, through } = fed;
+        let Fed {
+            mut events,
+            through,
+        } = fed;
+        give_keys(&mut events, &spec.subscription.options);
         let input = Input::Events { events, through };
         running.dispatcher.handle(now, input);
         self.wake(id);

@@ -12,6 +12,7 @@ use super::feed::{Meal, Payload};
 use super::hand_over::{hand_over_batch, hand_over_run};
 use super::paused::at;
 use super::{EVENTS_PER_TURN, Mail, Shard, Spec};
+use crate::pause::shortened;
 use crate::publish::is_passing;
 
 /// What a dispatcher wants to be durable.
@@ -25,7 +26,10 @@ struct Writing {
 }
 
 enum Written {
-    Parked(String),
+    Parked {
+        reason: String,
+        error: Option<String>,
+    },
     /// The reply, and what says that it is being published.
     Reply(Box<MessageInput>, TaskTrackerToken),
 }
@@ -40,6 +44,7 @@ impl Shard {
         let mut looked_at = 0;
         loop {
             self.perform_all(id);
+            self.feed_replays(id);
             match self.feed(id) {
                 Meal::Some(events) => looked_at += events,
                 Meal::Full => {
@@ -81,8 +86,8 @@ impl Shard {
                 what,
             } = writing;
             match what {
-                Written::Parked(reason) => {
-                    self.park(&spec, start, (epoch, generation), item, reason);
+                Written::Parked { reason, error } => {
+                    self.park(&spec, start, (epoch, generation), item, reason, error);
                 }
                 Written::Reply(reply, publishing) => {
                     self.reply(spec, start, (epoch, generation), item, reply, publishing);
@@ -121,7 +126,11 @@ impl Shard {
                     spec.metrics.voided();
                     continue;
                 }
-                Action::Park { item, reason } => (item, Written::Parked(reason)),
+                Action::Park {
+                    item,
+                    reason,
+                    error,
+                } => (item, Written::Parked { reason, error }),
                 Action::Reply { item, reply } => {
                     let publishing = running.replies.get_or_insert_default().token();
                     (item, Written::Reply(reply, publishing))
@@ -145,6 +154,7 @@ impl Shard {
         (epoch, generation): (u64, u64),
         item: Item<Payload>,
         reason: String,
+        error: Option<String>,
     ) {
         let id = spec.subscription.id;
         let handle = self.handle.clone();
@@ -159,15 +169,18 @@ impl Shard {
             });
             return;
         }
+        // One that is parked again stays of its generation: that is part of the key of its reply.
+        let generation = item.event.parked_in.unwrap_or(generation);
         let entry = ParkedEntry::new(
             id,
-            epoch,
-            generation,
-            item.sequence,
-            item.event.event.id(),
-            item.attempt,
-            reason,
+            (epoch, generation),
+            (item.sequence, item.event.event.id()),
             self.core.clock.now(),
+        )
+        .because(
+            attempts(&item, error.is_some()),
+            reason,
+            error.filter(|error| !error.is_empty()),
         );
         let parked = self.core.store.park(vec![entry]);
         self.core.tasks.spawn(async move {
@@ -215,7 +228,7 @@ impl Shard {
         let epoch = (!spec.subscription.ephemeral).then_some(epoch);
         let key = ReplyKey {
             subscription,
-            generation,
+            generation: item.event.parked_in.unwrap_or(generation),
             event: item.sequence,
             epoch,
         };
@@ -297,12 +310,27 @@ impl Shard {
     }
 }
 
+/// How many attempts there were: after a failure the next one has not begun.
+fn attempts(item: &Item<Payload>, has_failed: bool) -> u32 {
+    item.attempt.saturating_sub(u32::from(has_failed)).max(1)
+}
+
 /// What a transport reported, in the words of dispatch.
 pub(super) fn verdict(outcome: Outcome, now: Instant, wall: Timestamp) -> Verdict {
     match outcome {
         Outcome::Acknowledge { reply } => Verdict::Acknowledge(reply),
-        Outcome::Retry { delay, counted, .. } => Verdict::Retry { delay, counted },
-        Outcome::Park { reason } => Verdict::Park { reason },
+        Outcome::Retry {
+            delay,
+            counted,
+            reason,
+        } => Verdict::Retry {
+            delay,
+            counted,
+            reason: shortened(&reason).to_owned(),
+        },
+        Outcome::Park { reason } => Verdict::Park {
+            reason: shortened(&reason).to_owned(),
+        },
         Outcome::Skip { .. } => Verdict::Skip,
         Outcome::Pause { until, .. } => Verdict::Pause(until.map(|until| at(until, now, wall))),
         other => {
@@ -313,6 +341,7 @@ pub(super) fn verdict(outcome: Outcome, now: Instant, wall: Timestamp) -> Verdic
             Verdict::Retry {
                 delay: None,
                 counted: true,
+                reason: "an outcome is not known".to_owned(),
             }
         }
     }

@@ -96,10 +96,19 @@ impl Shard {
         let now = self.now();
         for Saved { write, outcome } in results {
             self.note_saved(&outcome);
-            let Err(error) = outcome else { continue };
             let subscription = write.subscription;
             let running = self.running(subscription);
-            let Some(running) = running.filter(|running| running.epoch == write.epoch) else {
+            let running = running.filter(|running| running.epoch == write.epoch);
+            let error = match (outcome, running.is_some()) {
+                (Ok(()), _) => {
+                    if let Some(running) = running.filter(|_| !write.unparked.is_empty()) {
+                        running.dispatcher.saved(&write.unparked);
+                    }
+                    continue;
+                }
+                (Err(error), _) => error,
+            };
+            let Some(running) = running else {
                 self.save_late(write, error);
                 continue;
             };
@@ -109,7 +118,7 @@ impl Shard {
                 continue;
             }
             warn!(%subscription, %error, "its position is not written; trying again");
-            running.dispatcher.unsave();
+            running.dispatcher.unsave(&write.unparked);
             self.saves.settled(subscription, now.after(RETRY_DELAY));
         }
     }
@@ -152,6 +161,8 @@ impl Shard {
             let mut write = OffsetWrite::new(id, running.epoch, position.offset);
             write.settled = position.settled;
             write.failures = position.failures;
+            write.unparked = position.unparked;
+            write.replays = position.replays;
             writes.push(write);
         }
         writes

@@ -35,6 +35,24 @@ pub(super) fn checked(
     }
     check_duration(options.batch_timeout.as_deref(), "batchTimeout")?;
     check_duration(options.ack_timeout.as_deref(), "ackTimeout")?;
+    options.policy()?;
+    if options.ordering_key()?.is_some() {
+        if options.is_batch() {
+            return Err(CodedError::bad_request(
+                "PH00445",
+                "Options 'orderingKey' and 'batch' cannot be used together: a batch is one delivery",
+            ));
+        }
+        if !transport.capabilities().ordering_keys {
+            return Err(CodedError::bad_request(
+                "PH00445",
+                format!(
+                    "Transport '{}' cannot have deliveries of several ordering keys on their way at once",
+                    transport.name()
+                ),
+            ));
+        }
+    }
     if options.is_batch() && options.with_data == Some(true) {
         return Err(CodedError::bad_request(
             "FF10460",

@@ -8,12 +8,12 @@ use photinus_contract::record::NewRecord;
 use photinus_contract::store::{
     AppendError, Appended, BlobWriter, Blobs, CreateNamespaceError, CreateSubscriptionError,
     Datatypes, Group, Log, NamespaceInfo, Namespaces, OffsetError, OffsetRecord, OffsetWrite,
-    Offsets, Page, Parked, ParkedEntry, Pause, ReadLimit, Start, Store, StoreError, StoredData,
-    Subscriptions,
+    Offsets, Page, Parked, ParkedEntry, Pause, ReadLimit, Selection, Start, Store, StoreError,
+    StoredData, Subscriptions,
 };
 use photinus_contract::{
-    BoxFuture, Data, DataId, Datatype, MessageId, Namespace, Record, Sequence, Subscription,
-    SubscriptionId, Timestamp,
+    BoxFuture, Data, DataId, Datatype, EventId, MessageId, Namespace, Record, Sequence,
+    Subscription, SubscriptionId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -415,6 +415,58 @@ impl Parked for Link {
             |store| store.parked(subscription, after, limit),
             |oracle, node, found| oracle.parked_read(node, subscription, found),
         )
+    }
+
+    fn replays(
+        &self,
+        subscription: SubscriptionId,
+        after: Sequence,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<ParkedEntry>, StoreError>> {
+        self.read(
+            |store| store.replays(subscription, after, limit),
+            |_, _, _| (),
+        )
+    }
+
+    fn parked_event(
+        &self,
+        subscription: SubscriptionId,
+        event: EventId,
+    ) -> BoxFuture<'static, Result<Option<ParkedEntry>, StoreError>> {
+        self.read(
+            |store| store.parked_event(subscription, event),
+            |_, _, _| (),
+        )
+    }
+
+    fn parked_count(
+        &self,
+        subscription: SubscriptionId,
+    ) -> BoxFuture<'static, Result<u64, StoreError>> {
+        self.read(|store| store.parked_count(subscription), |_, _, _| ())
+    }
+
+    fn replay(
+        &self,
+        subscription: SubscriptionId,
+        selection: Selection,
+    ) -> BoxFuture<'static, Result<u64, StoreError>> {
+        self.write(move |store, _, _, fate| {
+            refused(&fate)?;
+            ready(store.replay(subscription, selection.clone()))
+        })
+    }
+
+    fn discard(
+        &self,
+        subscription: SubscriptionId,
+        selection: Selection,
+    ) -> BoxFuture<'static, Result<Vec<Sequence>, StoreError>> {
+        self.write(move |store, _, _, fate| {
+            refused(&fate)?;
+            ready(store.discard(subscription, selection.clone()))
+        })
     }
 }
 

@@ -37,7 +37,8 @@ pub(super) struct Owner {
 impl Owner {
     pub(super) fn durable(node: usize, subscription: &Subscription, record: &OffsetRecord) -> Self {
         let settled = record.settled.iter().cloned().flatten();
-        let failures = record.failures.iter().map(|(at, count)| (at.0, *count));
+        let failures = record.failures.iter();
+        let failures = failures.map(|failures| (failures.sequence.0, failures.count));
         let state = State::at(record.offset.0, settled.collect(), failures);
         let mut owner = Self::new(node, subscription, state);
         owner.generation = record.generation;

@@ -21,6 +21,18 @@ pub(super) struct Position {
     refused: u32,
 }
 
+impl Position {
+    /// The entry of an event goes. False if it must not: it was parked since the last seek, or is not settled.
+    fn unpark(&mut self, event: i64, write: &OffsetWrite) -> bool {
+        let Some(entry) = self.parked.remove(&event) else {
+            return true;
+        };
+        let mut above = write.settled.iter();
+        let is_settled = event <= write.offset.0 || above.any(|range| range.contains(&event));
+        is_settled && entry.generation < self.generation
+    }
+}
+
 /// Most writes of one position that can never succeed: more are one that is tried again and again.
 const REFUSED_MAX: u32 = 20;
 
@@ -201,6 +213,14 @@ impl Oracle {
                 position.record.offset = write.offset;
                 position.record.settled.clone_from(&write.settled);
                 position.record.failures.clone_from(&write.failures);
+                let mut unparked = write.unparked.iter().map(|event| event.0);
+                let wrong = unparked.find(|event| !position.unpark(*event, write));
+                if let Some(event) = wrong {
+                    self.violated(
+                        11,
+                        format_args!("{label} parks {event} no more, and has not settled it"),
+                    );
+                }
                 if !is_owner {
                     self.violated(
                         6,

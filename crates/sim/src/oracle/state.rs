@@ -27,7 +27,7 @@ pub(super) struct State {
     /// The least and the most counted failures that an event may have.
     failures: BTreeMap<i64, (u32, u32)>,
     /// Voided, and the transport has still to be told: the events by the number of the delivery or batch.
-    voids: BTreeMap<u64, i64>,
+    voids: BTreeMap<u64, Vec<i64>>,
     /// The lowest event that ran out of time in the last rewind: one failure of it may have been counted.
     timed_out: Option<i64>,
     /// Its application has asked for a pause: until then, or until somebody resumes it.
@@ -207,8 +207,7 @@ impl State {
                 .iter()
                 .map(|(number, flight)| (batch.unwrap_or(*number), flight.sequence));
             for (number, sequence) in numbers {
-                let lowest = self.voids.entry(number).or_insert(sequence);
-                *lowest = sequence.min(*lowest);
+                self.voids.entry(number).or_default().push(sequence);
             }
         }
         self.acknowledged.clear();
@@ -240,9 +239,16 @@ impl State {
             }
             self.rewind(true);
         }
-        let sequence = self.voids.remove(&number);
-        if let (Some(at), VoidReason::AckTimeout) = (sequence, reason) {
-            self.ran_out_of_time(at);
+        let sequences = self.voids.remove(&number).unwrap_or_default();
+        match (&sequences[..], reason) {
+            (&[at], VoidReason::AckTimeout) => self.ran_out_of_time(at),
+            // A batch has failed with all its events.
+            (batch, VoidReason::AckTimeout) => {
+                for at in batch {
+                    self.failures.entry(*at).or_default().1 += 1;
+                }
+            }
+            _ => {}
         }
         true
     }

@@ -169,14 +169,11 @@ impl Story {
 fn entry(story: &Story, event: &Event, marker: &str) -> ParkedEntry {
     ParkedEntry::new(
         story.subscription.id,
-        1,
-        0,
-        event.sequence(),
-        event.id(),
-        1,
-        marker.to_owned(),
+        (1, 0),
+        (event.sequence(), event.id()),
         Timestamp::from_nanos(0),
     )
+    .because(1, marker.to_owned(), None)
 }
 
 fn with_reply(author: &str) -> Outcome {

@@ -1,7 +1,7 @@
 //! How far is each durable subscription?
 
 use photinus_contract::store::{
-    OffsetError, OffsetRecord, OffsetWrite, Offsets, Start, StoreError, StoreErrorKind,
+    OffsetError, OffsetRecord, OffsetWrite, Offsets, Replay, Start, StoreError, StoreErrorKind,
 };
 use photinus_contract::{BoxFuture, Namespace, Sequence, SubscriptionId};
 
@@ -40,7 +40,7 @@ impl Offsets for MemoryStore {
                 let offset = durable.resolve(&state.subscription.namespace, to)?;
                 let before = &state.position;
                 let record = OffsetRecord::new(offset, before.epoch + 1, before.generation + 1);
-                // Nobody can use a reply key of an earlier generation any more.
+                // Of an earlier generation, only the reply key of a parked event is used again: by its replay.
                 durable.forget_replies(subscription, |_| true);
                 if let Some(state) = durable.subscriptions.get_mut(&subscription) {
                     state.position = record.clone();
@@ -69,15 +69,19 @@ impl Durable {
         Some(state.position.epoch)
     }
 
-    /// Forgets the keys of replies to some of a subscription's events.
+    /// Forgets the keys of replies to some of a subscription's events, but for those that are parked.
     pub(crate) fn forget_replies(
         &mut self,
         subscription: SubscriptionId,
         to: impl Fn(Sequence) -> bool,
     ) {
         let all = (subscription, 0, i64::MIN)..=(subscription, u64::MAX, i64::MAX);
+        let state = self.subscriptions.get(&subscription);
+        let is_parked = |event| state.is_some_and(|state| state.parked.contains_key(&event));
         self.replies
-            .extract_if(all, |(.., event), _| to(Sequence(*event)))
+            .extract_if(all, |(.., event), _| {
+                to(Sequence(*event)) && !is_parked(Sequence(*event))
+            })
             .for_each(drop);
     }
 
@@ -125,13 +129,19 @@ fn commit(durable: &mut Durable, write: OffsetWrite) -> Result<(), OffsetError> 
     state.position.offset = write.offset;
     state.position.settled = write.settled;
     state.position.failures = write.failures;
-    // A reply cannot be asked for again once the offset has passed its event, unless that is parked.
-    let parked = std::mem::take(&mut state.parked);
-    durable.forget_replies(write.subscription, |event| {
-        event <= write.offset && !parked.contains_key(&event)
-    });
-    if let Some(state) = durable.subscriptions.get_mut(&write.subscription) {
-        state.parked = parked;
+    for unparked in &write.unparked {
+        state.parked.remove(unparked);
     }
+    for failures in &write.replays {
+        let entry = state.parked.get_mut(&failures.sequence);
+        if let Some(replay) = entry.and_then(|entry| entry.replay.as_mut()) {
+            *replay = Replay {
+                failures: failures.count,
+                since: failures.since,
+            };
+        }
+    }
+    // A reply cannot be asked for again once the offset has passed its event, unless that is parked.
+    durable.forget_replies(write.subscription, |event| event <= write.offset);
     Ok(())
 }

@@ -64,8 +64,9 @@ impl Subscriptions for MemoryStore {
         self.write(
             move |durable: &mut Durable| {
                 // The keys of replies go also where an ephemeral subscription has left them.
+                let is_there = durable.subscriptions.remove(&id).is_some();
                 durable.forget_replies(id, |_| true);
-                Ok(durable.subscriptions.remove(&id).is_some())
+                Ok(is_there)
             },
             Err,
         )

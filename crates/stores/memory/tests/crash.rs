@@ -4,8 +4,8 @@
 use photinus_conformance::store::make::*;
 use photinus_contract::Sequence;
 use photinus_contract::store::{
-    AppendError, Log, Namespaces, OffsetWrite, Offsets, Start, Store, StoreError, StoreErrorKind,
-    Subscriptions,
+    AppendError, Failures, Log, Namespaces, OffsetWrite, Offsets, Parked, Replay, Selection, Start,
+    Store, StoreError, StoreErrorKind, Subscriptions,
 };
 use photinus_store_memory::MemoryStore;
 
@@ -111,4 +111,60 @@ async fn failing_writes_do_nothing_and_end() {
     store.fail_writes(None);
     fill(&store, &ns, 1, 1).await;
     assert_eq!(sequences(&store, &ns, 0).await, [1]);
+}
+
+/// A replay from its mark to its settlement, and another event that is discarded. Whichever of the writes is the last
+/// that became durable: an entry is there until the position says that its event is settled, and not after.
+#[tokio::test]
+async fn a_crash_at_any_point_of_a_replay_leaves_entry_and_position_together() {
+    for durable in 0..=5 {
+        let store = MemoryStore::new();
+        let s = subscribed(&store).await;
+        let epoch = s.claimed.epoch;
+        store.hold_writes();
+        let parked = store.park(vec![s.entry(epoch, 2, "a"), s.entry(epoch, 4, "b")]);
+        let marked = store.replay(s.id, Selection::Events(vec![message(2).event(0)]));
+        let mut write = s.write(3);
+        write.replays = vec![Failures::new(Sequence(2), 1, None)];
+        let failed = store.commit(vec![write.clone()]);
+        write.unparked = vec![Sequence(2)];
+        let settled = store.commit(vec![write]);
+        let discarded = store.discard(s.id, Selection::All);
+        let after = store.crash_after(durable);
+        assert!(parked.await.iter().all(Result::is_err));
+        assert!(marked.await.is_err() && discarded.await.is_err());
+        assert!(failed.await[0].is_err() && settled.await[0].is_err());
+
+        let listed = after.parked(s.id, Sequence::OLDEST, 9).await.unwrap();
+        let found: Vec<_> = listed
+            .iter()
+            .map(|entry| (entry.sequence.0, entry.replay))
+            .collect();
+        let marked = |failures| {
+            Some(Replay {
+                failures,
+                since: None,
+            })
+        };
+        let expected = match durable {
+            0 => vec![],
+            1 => vec![(2, None)],
+            2 => vec![(2, None), (4, None)],
+            3 => vec![(2, marked(0)), (4, None)],
+            4 => vec![(2, marked(1)), (4, None)],
+            _ => vec![(4, None)],
+        };
+        assert_eq!(found, expected, "after {durable} writes");
+        let record = position(&after, s.id).await;
+        let offset = if durable < 4 { -1 } else { 3 };
+        assert_eq!(record.offset, Sequence(offset), "after {durable} writes");
+        // The discard is the sixth: not even that changes the epoch, so the owner goes on.
+        after.discard(s.id, Selection::All).await.unwrap();
+        let next = position(&after, s.id).await;
+        assert_eq!(next.epoch, epoch);
+        let settled = expected.iter().map(|(event, _)| *event);
+        let above: Vec<_> = settled.filter(|event| *event > offset).collect();
+        let noted: Vec<_> = next.settled.into_iter().flatten().collect();
+        assert_eq!(noted, above, "after {durable} writes");
+    }
 }

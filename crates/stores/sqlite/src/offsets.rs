@@ -1,14 +1,14 @@
 //! How far is each durable subscription?
 
-use std::fmt::Write;
-use std::ops::RangeInclusive;
+mod text;
 
 use photinus_contract::store::{
     OffsetError, OffsetRecord, OffsetWrite, Offsets, Start, StoreError,
 };
-use photinus_contract::{BoxFuture, Sequence, SubscriptionId};
+use photinus_contract::{BoxFuture, Sequence, SubscriptionId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use self::text::{read_failures, read_settled, write_failures, write_settled};
 use crate::SqliteStore;
 use crate::error::Error;
 use crate::queue::Size;
@@ -27,8 +27,9 @@ impl Offsets for SqliteStore {
 
     fn commit(&self, writes: Vec<OffsetWrite>) -> BoxFuture<'static, Vec<Result<(), OffsetError>>> {
         let count = writes.len();
+        let rows = |write: &OffsetWrite| 1 + write.unparked.len() + write.replays.len();
         let size = Size {
-            records: count,
+            records: writes.iter().map(rows).sum(),
             bytes: 0,
         };
         self.queue.write(
@@ -59,10 +60,8 @@ impl Offsets for SqliteStore {
                 before.epoch + 1,
                 before.generation + 1,
             );
-            // Nobody can use a reply key of an earlier generation any more.
-            step.connection
-                .prepare_cached("DELETE FROM replies WHERE subscription = ?1")?
-                .execute([subscription.0.as_bytes()])?;
+            // Of an earlier generation, only the reply key of a parked event is used again: by its replay.
+            forget_replies(step.connection, subscription, Sequence::MAX)?;
             insert(step.connection, subscription, namespace, &record)?;
             Ok(Ok(Some(record)))
         })
@@ -108,16 +107,43 @@ fn commit(step: &mut Step<'_>, write: &OffsetWrite) -> Result<Result<(), OffsetE
             write_settled(write.offset, &write.settled),
             write_failures(write.offset, &write.failures)
         ])?;
-    if write.offset.0 > offset {
-        // A reply cannot be asked for again once the offset has passed its event, unless that is parked.
+    for unparked in &write.unparked {
+        connection
+            .prepare_cached("DELETE FROM parked WHERE subscription = ?1 AND sequence = ?2")?
+            .execute(params![id, unparked.0])?;
+    }
+    for failures in &write.replays {
         connection
             .prepare_cached(
-                "DELETE FROM replies WHERE subscription = ?1 AND event <= ?2 AND NOT EXISTS \
-                 (SELECT 1 FROM parked WHERE parked.subscription = ?1 AND parked.sequence = replies.event)",
+                "UPDATE parked SET replay = ?3, replay_since = ?4 \
+                 WHERE subscription = ?1 AND sequence = ?2 AND replay IS NOT NULL",
             )?
-            .execute(params![id, write.offset.0])?;
+            .execute(params![
+                id,
+                failures.sequence.0,
+                failures.count,
+                failures.since.map(Timestamp::as_nanos)
+            ])?;
+    }
+    if write.offset.0 > offset || !write.unparked.is_empty() {
+        forget_replies(connection, write.subscription, write.offset)?;
     }
     Ok(Ok(()))
+}
+
+/// A reply cannot be asked for again once the offset has passed its event, unless that is parked.
+pub(crate) fn forget_replies(
+    connection: &Connection,
+    subscription: SubscriptionId,
+    offset: Sequence,
+) -> Result<(), Error> {
+    connection
+        .prepare_cached(
+            "DELETE FROM replies WHERE subscription = ?1 AND event <= ?2 AND NOT EXISTS \
+             (SELECT 1 FROM parked WHERE parked.subscription = ?1 AND parked.sequence = replies.event)",
+        )?
+        .execute(params![subscription.0.as_bytes(), offset.0])?;
+    Ok(())
 }
 
 /// The sequence that a start means now.
@@ -204,7 +230,7 @@ pub(crate) fn insert(
 }
 
 /// The position, with the number of its namespace.
-fn read(
+pub(crate) fn read(
     connection: &Connection,
     subscription: SubscriptionId,
 ) -> Result<Option<(i64, OffsetRecord)>, Error> {
@@ -251,107 +277,4 @@ pub(crate) fn to_column(number: u64) -> Result<i64, Error> {
 pub(crate) fn from_column(number: i64) -> Result<u64, Error> {
     u64::try_from(number)
         .map_err(|_| Error::damaged(format!("{number} stands where only positive numbers can")))
-}
-
-/// `gap` or `gap+more` for each range: how far it begins above the end of the one before (the first: above
-/// the offset), and how many follow in it. Short, because ranges lie close together.
-fn write_settled(offset: Sequence, settled: &[RangeInclusive<i64>]) -> String {
-    let mut text = String::new();
-    let mut end = offset.0;
-    for range in settled {
-        separate(&mut text);
-        let _ = write!(text, "{}", range.start() - end);
-        if range.end() != range.start() {
-            let _ = write!(text, "+{}", range.end() - range.start());
-        }
-        end = *range.end();
-    }
-    text
-}
-
-fn read_settled(offset: Sequence, text: &str) -> Option<Vec<RangeInclusive<i64>>> {
-    let mut end = offset.0;
-    items(text)
-        .map(|item| {
-            let (gap, more) = item.split_once('+').unwrap_or((item, "0"));
-            let start = end.checked_add_unsigned(distance(gap)?)?;
-            end = start.checked_add_unsigned(more.parse().ok()?)?;
-            Some(start..=end)
-        })
-        .collect()
-}
-
-fn write_failures(offset: Sequence, failures: &[(Sequence, u32)]) -> String {
-    let mut text = String::new();
-    for (sequence, count) in failures {
-        separate(&mut text);
-        let _ = write!(text, "{}:{count}", sequence.0 - offset.0);
-    }
-    text
-}
-
-fn read_failures(offset: Sequence, text: &str) -> Option<Vec<(Sequence, u32)>> {
-    items(text)
-        .map(|item| {
-            let (above, count) = item.split_once(':')?;
-            let sequence = offset.0.checked_add_unsigned(distance(above)?)?;
-            Some((Sequence(sequence), count.parse().ok()?))
-        })
-        .collect()
-}
-
-/// How far something is above something else, which is never nothing.
-fn distance(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|distance| *distance > 0)
-}
-
-fn separate(text: &mut String) {
-    if !text.is_empty() {
-        text.push(',');
-    }
-}
-
-fn items(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').filter(|item| !item.is_empty())
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settled_ranges_survive_their_text() {
-        for (offset, settled, text) in [
-            (-1, vec![], ""),
-            (-1, vec![1..=1], "2"),
-            (10, vec![12..=14, 16..=16, 20..=29], "2+2,2,4+9"),
-        ] {
-            assert_eq!(write_settled(Sequence(offset), &settled), text);
-            assert_eq!(read_settled(Sequence(offset), text).unwrap(), settled);
-        }
-        for text in [
-            "x",
-            "1+",
-            "+1",
-            "0",
-            "-1",
-            "1+-1",
-            "1,0+1",
-            "9223372036854775807",
-        ] {
-            assert_eq!(read_settled(Sequence(1), text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn failures_survive_their_text() {
-        let failures = vec![(Sequence(12), 1), (Sequence(17), 40)];
-        let text = write_failures(Sequence(10), &failures);
-        assert_eq!(text, "2:1,7:40");
-        assert_eq!(read_failures(Sequence(10), &text).unwrap(), failures);
-        for text in ["2", "2:", ":1", "2:-1", "0:1", "-2:1"] {
-            assert_eq!(read_failures(Sequence(10), text), None, "{text}");
-        }
-    }
 }

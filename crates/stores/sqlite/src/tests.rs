@@ -181,6 +181,24 @@ fn every_search_has_its_index() {
             "SELECT max(pos) FROM log WHERE pos > 1 AND pos <= 2",
             "PRIMARY KEY",
         ),
+        (
+            "SELECT * FROM parked INDEXED BY parked_event WHERE subscription = x'00' AND event = x'00'",
+            "parked_event",
+        ),
+        (
+            "SELECT * FROM parked INDEXED BY parked_replay \
+             WHERE replay IS NOT NULL AND subscription = x'00' AND sequence > 1 ORDER BY sequence LIMIT 9",
+            "parked_replay",
+        ),
+        (
+            "UPDATE parked SET replay = 0 \
+             WHERE subscription = x'00' AND sequence BETWEEN 1 AND 2 AND replay IS NULL",
+            "PRIMARY KEY",
+        ),
+        (
+            "DELETE FROM parked WHERE subscription = x'00' AND sequence BETWEEN 1 AND 2",
+            "PRIMARY KEY",
+        ),
     ] {
         let plan = plan(&connection, sql);
         assert!(

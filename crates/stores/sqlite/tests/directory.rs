@@ -1,14 +1,15 @@
 //! Is the data directory opened, refused and found again as it should be?
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::Path;
 
 use photinus_conformance::store::make::*;
 use photinus_contract::store::{
-    AppendError, Log, Namespaces, OffsetWrite, Offsets, Parked, ParkedEntry, Start, Store,
-    StoreErrorKind, Subscriptions,
+    AppendError, Log, Namespaces, OffsetWrite, Offsets, Parked, ParkedEntry, Selection, Start,
+    Store, StoreErrorKind, Subscriptions,
 };
 use photinus_contract::{Secrets, Sequence, Timestamp};
 use photinus_store_sqlite::{Config, SqliteStore, Synchronous};
@@ -44,16 +45,9 @@ async fn furnish(store: &SqliteStore) {
     write.settled = vec![5..=6];
     store.commit(vec![write]).await.remove(0).unwrap();
     let (event, reason) = (message(2).event(0), "why".to_owned());
-    let entry = ParkedEntry::new(
-        id,
-        epoch,
-        0,
-        Sequence(2),
-        event,
-        1,
-        reason,
-        Timestamp::from_nanos(3),
-    );
+    let time = Timestamp::from_nanos(3);
+    let entry = ParkedEntry::new(id, (epoch, 0), (Sequence(2), event), time);
+    let entry = entry.because(1, reason, None);
     store.park(vec![entry]).await.remove(0).unwrap();
 }
 
@@ -181,6 +175,54 @@ async fn a_torn_write_takes_only_itself() {
     }
 }
 
+/// A power cut in the midst of the write that settles a replay, or of the one that discards an event.
+#[tokio::test]
+async fn a_torn_write_leaves_an_entry_and_its_position_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let s = subscribed(&store).await;
+    let entries = [3, 7].map(|number| s.entry(s.claimed.epoch, number, "why"));
+    for parked in store.park(entries.into()).await {
+        parked.unwrap();
+    }
+    commit(&store, s.write(3)).await.unwrap();
+    let wal = directory.path().join("photinus.db-wal");
+    let size = || fs::metadata(&wal).unwrap().len();
+    let mut sizes = vec![size()];
+    let mut write = s.write(5);
+    write.unparked = vec![Sequence(3)];
+    commit(&store, write).await.unwrap();
+    sizes.push(size());
+    store.discard(s.id, Selection::All).await.unwrap();
+    sizes.push(size());
+
+    let mut seen = BTreeSet::new();
+    // Frame after frame, and within them.
+    for cut in (sizes[0]..=sizes[2]).step_by(1_030).chain(sizes.clone()) {
+        let left = tempfile::tempdir().unwrap();
+        for file in ["photinus.db", "photinus.db-wal"] {
+            fs::copy(directory.path().join(file), left.path().join(file)).unwrap();
+        }
+        let torn = left.path().join("photinus.db-wal");
+        let torn = fs::File::options().write(true).open(torn).unwrap();
+        torn.set_len(cut).unwrap();
+        let store = open(left.path());
+        let record = position(&store, s.id).await;
+        let parked = store.parked(s.id, Sequence::OLDEST, 9).await.unwrap();
+        let parked: Vec<_> = parked.iter().map(|entry| entry.sequence.0).collect();
+        let whole = sizes[1..].iter().filter(|size| **size <= cut).count();
+        let expected = [
+            (3, vec![], vec![3, 7]),
+            (5, vec![], vec![7]),
+            (5, vec![7..=7], vec![]),
+        ];
+        let found = (record.offset.0, record.settled, parked);
+        assert_eq!(found, expected[whole], "cut at {cut} of {sizes:?}");
+        seen.insert(whole);
+    }
+    assert_eq!(seen.len(), 3);
+}
+
 #[tokio::test]
 async fn a_directory_belongs_to_one_store() {
     let directory = tempfile::tempdir().unwrap();
@@ -217,7 +259,7 @@ async fn a_newer_layout_is_refused_and_not_touched() {
     let (kind, text) = refusal(newer.path());
     assert_eq!(kind, StoreErrorKind::Newer);
     assert!(
-        text.contains("layout 7") && text.contains("up to 5"),
+        text.contains("layout 7") && text.contains("up to 6"),
         "{text}"
     );
     assert!(["photinus.db", "photinus.db-wal"].map(read) == before);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use photinus_contract::store::{ReadLimit, Store};
+use photinus_contract::store::{ParkedEntry, ReadLimit, Store};
 use photinus_contract::{Namespace, Record, Sequence};
 
 use super::{Model, id};
@@ -29,6 +29,28 @@ impl Model {
             let of_it = self.parked.iter().filter(|((other, _), _)| *other == id);
             let expected: Vec<_> = of_it.map(|(_, entry)| entry.clone()).collect();
             assert_eq!(parked, expected);
+            let count = expected.len() as u64;
+            assert_eq!(store.parked_count(id).await, Ok(count));
+            for entry in &expected {
+                let found = store.parked_event(id, entry.event).await;
+                assert_eq!(found, Ok(Some(entry.clone())));
+            }
+            let marked = expected.into_iter().filter(|entry| entry.replay.is_some());
+            let marked: Vec<_> = marked.collect();
+            // In pages of two.
+            let mut replays = Vec::new();
+            loop {
+                let after = replays
+                    .last()
+                    .map_or(Sequence::OLDEST, |last: &ParkedEntry| last.sequence);
+                let page = store.replays(id, after, 2).await.unwrap();
+                let full = page.len() == 2;
+                replays.extend(page);
+                if !full {
+                    break;
+                }
+            }
+            assert_eq!(replays, marked);
         }
     }
 

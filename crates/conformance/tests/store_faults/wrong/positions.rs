@@ -1,10 +1,10 @@
 //! How can positions and parked entries be wrong?
 
 use photinus_contract::store::{
-    OffsetError, OffsetRecord, OffsetWrite, Offsets, Parked, ParkedEntry, Start, StoreError,
-    Subscriptions,
+    OffsetError, OffsetRecord, OffsetWrite, Offsets, Parked, ParkedEntry, Selection, Start,
+    StoreError, Subscriptions,
 };
-use photinus_contract::{BoxFuture, Sequence, SubscriptionId};
+use photinus_contract::{BoxFuture, EventId, Sequence, SubscriptionId};
 
 use super::{Before, Fault, Wrong, now, then};
 
@@ -57,6 +57,20 @@ impl Offsets for Wrong {
                 // What is not shown is no place to be.
                 Fault::Gaps if write.offset > self.newest_of(id) => write.offset = Sequence::MAX,
                 Fault::ForgetsWhatIsSettled => write.settled.clear(),
+                Fault::KeepsSettledEntries => write.unparked.clear(),
+                Fault::ForgetsFailuresOfReplays => write.replays.clear(),
+                Fault::UnparksWithAnOldEpoch => {
+                    let (id, unparked) = (write.subscription, write.unparked.clone());
+                    for place in unparked {
+                        let range = Selection::Range(place, place);
+                        let _ = now(inner.discard(id, range));
+                    }
+                }
+                Fault::UnparksBeforeThePosition => {
+                    for place in std::mem::take(&mut write.unparked) {
+                        drop(inner.discard(id, Selection::Range(place, place)));
+                    }
+                }
                 Fault::FreesReplyKeysOfTheParked => {
                     let mut state = self.state();
                     let freed: Vec<_> = state
@@ -206,5 +220,72 @@ impl Parked for Wrong {
                 listed
             })
         })
+    }
+    fn replays(
+        &self,
+        subscription: SubscriptionId,
+        after: Sequence,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<ParkedEntry>, StoreError>> {
+        match self.is_after(Before::Crash, Fault::LosesMarksInACrash) {
+            true => Box::pin(async { Ok(Vec::new()) }),
+            false => self.inner.replays(subscription, after, limit),
+        }
+    }
+
+    fn parked_event(
+        &self,
+        subscription: SubscriptionId,
+        event: EventId,
+    ) -> BoxFuture<'static, Result<Option<ParkedEntry>, StoreError>> {
+        self.inner.parked_event(subscription, event)
+    }
+
+    fn parked_count(
+        &self,
+        subscription: SubscriptionId,
+    ) -> BoxFuture<'static, Result<u64, StoreError>> {
+        self.inner.parked_count(subscription)
+    }
+
+    fn replay(
+        &self,
+        subscription: SubscriptionId,
+        selection: Selection,
+    ) -> BoxFuture<'static, Result<u64, StoreError>> {
+        let selection = match self.fault {
+            Fault::MarksAll => Selection::All,
+            _ => selection,
+        };
+        self.inner.replay(subscription, selection)
+    }
+
+    fn discard(
+        &self,
+        subscription: SubscriptionId,
+        selection: Selection,
+    ) -> BoxFuture<'static, Result<Vec<Sequence>, StoreError>> {
+        let before = now(self.inner.offset(subscription)).ok().flatten();
+        if let (Fault::DiscardsBeforeThePosition, Some(before)) = (self.fault, &before) {
+            // Deleted as one that is settled: the position stays as it is.
+            let offset = self.kept().committed.get(&subscription).copied();
+            let offset = offset.unwrap_or(before.offset);
+            let parked = now(self.inner.parked(subscription, offset, usize::MAX));
+            let mut write = OffsetWrite::new(subscription, before.epoch, offset);
+            let places = parked.unwrap_or_default().into_iter();
+            write.unparked = places.map(|entry| entry.sequence).collect();
+            write.settled.clone_from(&before.settled);
+            drop(self.inner.commit(vec![write]));
+        }
+        let gone = self.inner.discard(subscription, selection);
+        if let (Fault::DiscardsWithoutSettling, Some(before)) = (self.fault, before) {
+            let gone = now(gone);
+            let mut write = OffsetWrite::new(subscription, before.epoch, before.offset);
+            write.settled = before.settled;
+            write.failures = before.failures;
+            now(self.inner.commit(vec![write])).remove(0).unwrap();
+            return Box::pin(async { gone });
+        }
+        gone
     }
 }

@@ -26,6 +26,7 @@ impl World {
             Verdict::Retry {
                 delay: None,
                 counted: true,
+                reason: String::new(),
             },
             |budget| &mut budget.retries,
         );
@@ -33,6 +34,7 @@ impl World {
             Verdict::Retry {
                 delay: Some(Duration::ZERO),
                 counted: false,
+                reason: String::new(),
             },
             |b| &mut b.retries,
         );

@@ -1,7 +1,7 @@
 //! What does the driver do, and what can go wrong around it?
 
 use photinus_contract::Sequence;
-use photinus_dispatch::{Action, Input, Instant, Item, Taken};
+use photinus_dispatch::{Action, Arrived, Input, Instant, Item, Taken};
 
 use super::{Fate, LAST, World, Write};
 
@@ -11,7 +11,7 @@ impl World {
         let first = room.after.0.max(0) + 1;
         let last = LAST.min(first + room.events as i64 - 1);
         let events = (first..=last)
-            .map(|sequence| (Sequence(sequence), 10, sequence))
+            .map(|sequence| Arrived::new(Sequence(sequence), 10, sequence))
             .collect();
         self.tell(Input::Events {
             events,
@@ -119,7 +119,7 @@ impl World {
             self.fates.insert(*sequence, Fate::Open);
         }
         match taken {
-            Taken::Failed => {
+            Taken::Failed { .. } => {
                 self.budget.failed_hand_overs -= 1;
                 for sequence in sequences {
                     *self.failures.entry(*sequence).or_default() += 1;
@@ -196,19 +196,17 @@ impl World {
             self.budget.timeouts -= 1;
         }
         if self.dispatcher.in_flight() < before {
-            let lowest = self
-                .held
-                .values()
-                .map(|(sequence, _)| *sequence)
-                .chain(
-                    self.batch
-                        .iter()
-                        .flat_map(|(_, items)| items.iter().map(|item| item.1)),
-                )
-                .min()
-                .expect("something was in flight");
-            // Nobody could have answered during an outage.
-            *self.failures.entry(lowest).or_default() += u32::from(!self.down);
+            let batch: Vec<i64> = self
+                .batch
+                .iter()
+                .flat_map(|(_, items)| items.iter().map(|item| item.1))
+                .collect();
+            let lowest = self.held.values().map(|(sequence, _)| *sequence).min();
+            // Of single deliveries the lowest has failed; a batch failed with all its events. Nobody could have
+            // answered during an outage.
+            for failed in lowest.into_iter().chain(batch) {
+                *self.failures.entry(failed).or_default() += u32::from(!self.down);
+            }
             self.rewind();
             // What was voided must be told before anything else, as the driver does.
             while self.dispatcher.in_flight()

@@ -1,8 +1,11 @@
 //! Is everything of an older layout found in the newest?
 
 use photinus_contract::record::NewRecord;
-use photinus_contract::store::{AppendError, Log, ReadLimit};
-use photinus_contract::{EventType, MessageId, Sequence};
+use photinus_contract::store::{
+    AppendError, Failures, Log, OffsetRecord, OffsetWrite, Offsets, Parked, ParkedEntry, ReadLimit,
+    Replay, Selection,
+};
+use photinus_contract::{EventType, MessageId, Sequence, SubscriptionId};
 use rusqlite::params;
 use tempfile::TempDir;
 
@@ -216,4 +219,104 @@ async fn what_messages_of_an_older_log_refer_to_leads_to_them() {
     // The first has no value in its record, so it did not bring it.
     let found: Vec<_> = found.iter().map(|record| record.content.id).collect();
     assert_eq!(found, [id(2)]);
+}
+
+/// The fifth layout knows neither marks nor errors, and of failures not since when. A position in it stays where it is.
+#[tokio::test]
+async fn positions_and_parked_events_of_the_fifth_layout_stay_as_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join(schema::FILE);
+    let connection = Connection::open(&file).unwrap();
+    let flags = FunctionFlags::SQLITE_UTF8;
+    for (name, arguments) in [("packed_record", 13), ("references_of", 2)] {
+        let function = |row: &Context<'_>| row.get::<Vec<u8>>(0);
+        connection
+            .create_scalar_function(name, arguments, flags, function)
+            .unwrap();
+    }
+    connection.execute_batch(&MIGRATIONS[..5].concat()).unwrap();
+    connection
+        .execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 5; \
+             INSERT INTO namespaces VALUES (3, 'ns', '', 1)"
+        ))
+        .unwrap();
+    let subscription = SubscriptionId(Uuid::from_u128(9));
+    let key = subscription.0.as_bytes();
+    connection
+        .execute(
+            "INSERT INTO offsets VALUES (?1, 3, 10, 7, 2, '2+1,3', '1:4,5:1')",
+            [key],
+        )
+        .unwrap();
+    for (sequence, generation) in [(4, 1), (12, 2), (16, 1)] {
+        let event = id(sequence).event(0).0;
+        connection
+            .execute(
+                "INSERT INTO parked VALUES (?1, ?2, ?3, 6, ?4, 8, 'the reason', 99)",
+                params![key, sequence as i64, event.as_bytes(), generation],
+            )
+            .unwrap();
+    }
+    for (generation, event) in [(1, 4), (2, 12)] {
+        connection
+            .execute(
+                "INSERT INTO replies VALUES (?1, ?2, ?3, ?4)",
+                params![key, generation, event, id(50).0.as_bytes()],
+            )
+            .unwrap();
+    }
+    drop(connection);
+
+    let mut record = OffsetRecord::new(Sequence(10), 7, 2);
+    record.settled = vec![12..=13, 16..=16];
+    record.failures = [(11, 4), (15, 1)]
+        .map(|(event, count)| Failures::new(Sequence(event), count, None))
+        .into();
+    let parked = [(4, 1), (12, 2), (16, 1)].map(|(sequence, generation)| {
+        let event = id(sequence).event(0);
+        let place = (Sequence(sequence as i64), event);
+        let created = Timestamp::from_nanos(99);
+        let entry = ParkedEntry::new(subscription, (6, generation), place, created);
+        entry.because(8, "the reason".to_owned(), None)
+    });
+    for _ in 0..2 {
+        let store = SqliteStore::open(directory.path(), Config::default()).unwrap();
+        let found = store.offset(subscription).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&record));
+        let found = store.parked(subscription, Sequence::OLDEST, 9).await;
+        assert_eq!(found.unwrap(), parked);
+        let replays = store.replays(subscription, Sequence::OLDEST, 9).await;
+        assert_eq!(replays.unwrap(), []);
+        let found = store.parked_event(subscription, parked[1].event).await;
+        assert_eq!(found.unwrap().as_ref(), Some(&parked[1]));
+    }
+    let connection = Connection::open(&file).unwrap();
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    assert_eq!(count("SELECT count(*) FROM replies"), Ok(2));
+    assert_eq!(count("PRAGMA user_version"), Ok(NEWEST as i64));
+    drop(connection);
+
+    // And goes on: what was parked then is marked, fails, and is settled now.
+    let store = SqliteStore::open(directory.path(), Config::default()).unwrap();
+    let marked = store.replay(subscription, Selection::All).await;
+    assert_eq!(marked, Ok(3));
+    let since = Some(Timestamp::from_nanos(123));
+    let mut write = OffsetWrite::new(subscription, 7, Sequence(10));
+    write.settled = record.settled;
+    write.failures = vec![Failures::new(Sequence(11), 5, since)];
+    write.replays = vec![Failures::new(Sequence(12), 1, since)];
+    write.unparked = vec![Sequence(4)];
+    let failures = write.failures.clone();
+    assert_eq!(store.commit(vec![write]).await, [Ok(())]);
+    let found = store.offset(subscription).await.unwrap().unwrap();
+    assert_eq!((found.offset, found.failures), (Sequence(10), failures));
+    let replays = store.replays(subscription, Sequence::OLDEST, 9).await;
+    let replays = replays.unwrap();
+    let marks: Vec<_> = replays
+        .iter()
+        .map(|entry| (entry.sequence.0, entry.replay.unwrap()))
+        .collect();
+    let failed = Replay { failures: 1, since };
+    assert_eq!(marks, [(12, failed), (16, Replay::default())]);
 }
