@@ -53,6 +53,7 @@ mod namespaces;
 mod network;
 mod one_of_many;
 mod openapi;
+mod parked;
 mod pause;
 mod seek;
 mod socket;

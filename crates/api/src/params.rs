@@ -48,15 +48,27 @@ impl FromRequestParts<App> for PathId {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let text = param(parts, app, "id").await.unwrap_or_default();
-        match Uuid::from_str(&text) {
-            Ok(id) => Ok(Self(id)),
-            Err(_) => Err(ApiError::from(CodedError::bad_request(
-                "FF00138",
-                format!("'{text}' in the path is not a UUID"),
-            ))),
-        }
+        uuid(parts, app, "id").await.map(Self)
     }
+}
+
+/// The id of an event in the path. `FF00138` if it is no UUID.
+pub(crate) struct PathEvent(pub(crate) Uuid);
+
+impl FromRequestParts<App> for PathEvent {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        uuid(parts, app, "event").await.map(Self)
+    }
+}
+
+async fn uuid(parts: &mut Parts, app: &App, name: &str) -> Result<Uuid, ApiError> {
+    let text = param(parts, app, name).await.unwrap_or_default();
+    Uuid::from_str(&text).map_err(|_| {
+        let text = format!("'{text}' in the path is not a UUID");
+        CodedError::bad_request("FF00138", text).into()
+    })
 }
 
 /// The collection in the path.

@@ -10,7 +10,8 @@ use crate::errors::not_found;
 use crate::openapi::{self, Described};
 use crate::{
     App, absent, blobs, bulk, charts, cloudevents, data, datatypes, deadline, events, groups,
-    history, messages, namespaces, network, pause, reads, seek, socket, status, subscriptions, ui,
+    history, messages, namespaces, network, parked, pause, reads, seek, socket, status,
+    subscriptions, ui,
 };
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
@@ -92,6 +93,8 @@ fn namespaced() -> Vec<Described> {
         routes!(seek::seek),
         routes!(pause::pause),
         routes!(pause::resume),
+        routes!(parked::replay),
+        routes!(parked::discard),
         routes!(groups::one),
         routes!(blobs::download),
         routes!(blobs::paths),
@@ -122,6 +125,7 @@ fn one_thing() -> Vec<Described> {
         routes!(data::one),
         routes!(data::value),
         routes!(data::messages),
+        routes!(parked::one),
     ]
 }
 
@@ -135,6 +139,7 @@ fn lists() -> Vec<Described> {
         routes!(charts::histogram),
         routes!(history::preview),
         routes!(history::list),
+        routes!(parked::list),
     ]
 }
 

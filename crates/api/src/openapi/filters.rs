@@ -1,7 +1,7 @@
 //! What can the lists be filtered by?
 
 use photinus_engine::lists::{
-    DATA, DATATYPES, EVENTS, Field, GROUPS, Kind, MESSAGES, SUBSCRIPTIONS,
+    DATA, DATATYPES, EVENTS, Field, GROUPS, Kind, MESSAGES, PARKED, SUBSCRIPTIONS,
 };
 use serde_json::{Map, Value, json};
 
@@ -16,6 +16,7 @@ fn fields(collection: &str) -> Vec<(&'static str, Kind)> {
         "datatypes" => of(&DATATYPES),
         "groups" => of(&GROUPS),
         "messages" => of(&MESSAGES),
+        "parked" => of(&PARKED),
         "subscriptions" => of(&SUBSCRIPTIONS),
         "identities" => of(&IDENTITIES),
         absent => of(absent::fields(absent)),
@@ -23,13 +24,14 @@ fn fields(collection: &str) -> Vec<(&'static str, Kind)> {
 }
 
 /// The collections that there can be something of.
-const COLLECTIONS: [&str; 7] = [
+const COLLECTIONS: [&str; 8] = [
     "data",
     "datatypes",
     "events",
     "groups",
     "identities",
     "messages",
+    "parked",
     "subscriptions",
 ];
 

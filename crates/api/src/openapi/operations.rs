@@ -30,6 +30,7 @@ pub(super) fn parameters() -> Value {
         "collection": parameter("collection", "path", json!({"type": "string"}), "The collection."),
         "hash": parameter("hash", "path", json!({"type": "string"}), "Its hash: 64 hex digits."),
         "id": parameter("id", "path", json!({"type": "string", "format": "uuid"}), "Its id."),
+        "event": parameter("event", "path", json!({"type": "string", "format": "uuid"}), "The id of an event."),
         "limit": parameter("limit", "query", number(), "Most items; 25 if it is not said; 0 is the most that there can be, 1,000."),
         "skip": parameter("skip", "query", number(), "Items that come before the first, at most 1,000."),
         "count": flag(parameter("count", "query", json!({"type": ["boolean"]}),

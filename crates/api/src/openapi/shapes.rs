@@ -16,7 +16,7 @@ use photinus_contract::{
     Data, Datatype, EventId, EventType, Message, MessageInput, Namespace, Sequence, Subscription,
     Timestamp,
 };
-use photinus_engine::{Sought, SubscriptionInput, SubscriptionStatus};
+use photinus_engine::{ParkedEvent, Sought, SubscriptionInput, SubscriptionStatus};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::value::RawValue;
@@ -28,6 +28,7 @@ use crate::charts::Bucket;
 use crate::history::PreviewInput;
 use crate::namespaces::NamespaceInput;
 use crate::network::Identity;
+use crate::parked::{ParkedCount, ParkedInput};
 use crate::pause::PauseInput;
 use crate::seek::SeekInput;
 
@@ -141,6 +142,18 @@ struct SubscriptionWithStatus {
     subscription: Subscription,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<SubscriptionStatus>,
+}
+
+/// A parked event with what it carries.
+#[derive(JsonSchema)]
+struct ParkedEventWithPayload {
+    #[serde(flatten)]
+    parked: ParkedEvent,
+    /// The event, without the subscription.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<EnrichedEvent>,
+    /// The values of its message.
+    data: Vec<Data>,
 }
 
 /// What the filter of a subscription matches.
@@ -257,7 +270,7 @@ pub(super) fn all(options: OptionSchemas<'_>) -> Value {
 
 fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
     generator.subschema_for::<Error>();
-    let named: [(&str, Schema); 14] = [
+    let named: [(&str, Schema); 15] = [
         (
             "Subscriptions",
             generator.subschema_for::<List<Subscription>>(),
@@ -281,12 +294,18 @@ fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
         ("Datatypes", generator.subschema_for::<List<Datatype>>()),
         ("Groups", generator.subschema_for::<List<Group>>()),
         (
+            "ParkedEvents",
+            generator.subschema_for::<List<ParkedEvent>>(),
+        ),
+        (
             "CloudEventsTaken",
             generator.subschema_for::<CloudEventsTaken>(),
         ),
     ];
     generator.subschema_for::<SubscriptionWithStatus>();
     generator.subschema_for::<Sought>();
+    generator.subschema_for::<ParkedCount>();
+    generator.subschema_for::<ParkedEventWithPayload>();
     generator.subschema_for::<History>();
     generator.subschema_for::<Preview>();
     generator.subschema_for::<crate::status::Status<'_>>();
@@ -333,6 +352,7 @@ fn questions_of(mut generator: SchemaGenerator) -> Map<String, Value> {
     generator.subschema_for::<SeekInput>();
     generator.subschema_for::<DatatypeInput>();
     generator.subschema_for::<PauseInput>();
+    generator.subschema_for::<ParkedInput>();
     generator.subschema_for::<PreviewInput>();
     let event = generator.subschema_for::<CloudEvent>();
     let batch = json!({"type": "array", "items": event, "maxItems": 10_000});

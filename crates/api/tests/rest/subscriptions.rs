@@ -100,7 +100,7 @@ async fn the_status_says_how_far_it_is_behind_and_why() {
     };
     let expected = json!({
         "currentOffset": -1, "tail": 0, "eventsBehind": 0, "secondsBehind": 0.0, "inFlight": 0,
-        "state": "waiting", "reason": "no connection wants it",
+        "parked": 0, "state": "waiting", "reason": "no connection wants it",
     });
     assert_eq!(status().await, expected);
     for value in [1, 2] {
