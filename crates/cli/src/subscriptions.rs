@@ -1,6 +1,7 @@
 //! How are subscriptions listed, created, updated, moved, paused and deleted?
 
 mod find;
+mod parked;
 mod pause;
 mod seek;
 mod show;
@@ -31,6 +32,9 @@ pub(crate) const EXAMPLES: &str = "Examples:
   photinus subscription seek app1 2026-11-22T08:00:00Z --dry-run   # where that is, and what would follow
   photinus subscription seek app1 oldest           # all of it again
   photinus subscription update app1 --tag '^paid$' --topic ''   # a test more, and one less
+  photinus subscription create app2 --option 'retryPolicy={\"maxAttempts\":5,\"then\":\"park\"}' --option orderingKey=topic
+  photinus subscription parked list app2           # what it has set aside, and why
+  photinus subscription parked replay app2 --all   # once that is mended
   photinus subscription delete app1
   photinus listen app1                             # prints its events";
 
@@ -103,6 +107,11 @@ enum Action {
     Resume {
         /// Its name or id
         name: String,
+    },
+    /// Lists, shows, replays and discards the events that one has set aside
+    Parked {
+        #[command(subcommand)]
+        action: parked::ParkedAction,
     },
     /// Deletes subscriptions and their offsets
     #[command(visible_alias = "rm")]
@@ -229,6 +238,7 @@ impl SubscriptionCommand {
             Action::Resume { name } => {
                 pause::run(&client, &name, "resume", json!({}), json, &mut out).await
             }
+            Action::Parked { action } => action.run(&client, json, &mut out).await,
             Action::Delete { names } => {
                 for name in names {
                     let found = find(&client, &name).await?;

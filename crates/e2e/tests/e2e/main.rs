@@ -25,6 +25,7 @@ mod metrics;
 mod nacks;
 mod namespaces;
 mod operating;
+mod parked;
 mod power_cut;
 mod processes;
 mod publishing_socket;
