@@ -5,9 +5,11 @@ mod bystanders;
 mod catch_up;
 mod drains;
 mod ephemeral;
+mod fairness;
 mod full_load;
 mod growth;
 mod idle_sockets;
+mod keys;
 mod latency;
 mod matching;
 mod memory;
@@ -68,6 +70,8 @@ pub fn all(scale: &Scale) -> Vec<Box<dyn Measurement>> {
     for count in bystanders {
         all.push(Box::new(bystanders::Bystanders::new(scale, count)));
     }
+    all.push(Box::new(keys::Keys::new(scale)));
+    all.push(Box::new(fairness::Fairness::new(scale)));
     all.push(Box::new(catch_up::CatchUp::new(&history, scale)));
     all.push(Box::new(start::Start::new(&history, scale)));
     // The last of these: what it publishes is stored after what the others know of.

@@ -45,6 +45,10 @@ pub struct Scale {
     pub bystanders: ([usize; 2], usize),
     /// Messages that are published beside them, and subscriptions that are started.
     pub beside_bystanders: (usize, usize),
+    /// Events of each ordering key for a receiver that takes its time.
+    pub keyed_events: usize,
+    /// Subscriptions of which some are dead, and messages a second for all of them.
+    pub fairness: (usize, u32),
     /// Events of the long history that is scanned, caught up with, and started on.
     pub history_events: usize,
     /// Subscriptions that catch up together.
@@ -79,6 +83,8 @@ impl Scale {
             upload_rate: 20_000,
             bystanders: ([10_000, 100_000], 100),
             beside_bystanders: (20_000, 20_000),
+            keyed_events: 20,
+            fairness: (1_000, 10),
             history_events: 1_000_000,
             catch_up: 100,
             full_load: (100, 20_000),
@@ -109,6 +115,8 @@ impl Scale {
             upload_rate: 20_000,
             bystanders: ([1_000, 10_000], 100),
             beside_bystanders: (5_000, 5_000),
+            keyed_events: 20,
+            fairness: (1_000, 10),
             history_events: 100_000,
             catch_up: 100,
             full_load: (100, 10_000),
@@ -139,6 +147,8 @@ impl Scale {
             upload_rate: 500,
             bystanders: ([20, 30], 12),
             beside_bystanders: (40, 40),
+            keyed_events: 2,
+            fairness: (20, 20),
             history_events: 1_200,
             catch_up: 5,
             full_load: (5, 600),

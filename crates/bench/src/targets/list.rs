@@ -74,6 +74,8 @@ const FAN_OUT: &str = "subscriptions that all match";
 const BYSTANDERS: &str = "ephemeral subscriptions, of which 10 match";
 const START_ONE: &str = "starting one among many";
 const EACH: &str = "memory of what is idle";
+const KEYED: &str = "64 keys and receivers that take 50 ms";
+const FAIR: &str = "beside subscriptions that are dead";
 const CATCH_UP: &str = "catching up together";
 const SCAN: &str = "passing what does not match";
 const START: &str = "start on a long history";
@@ -81,7 +83,7 @@ const MEMORY: &str = "memory";
 const GROWTH: &str = "much stored against little";
 
 /// All of them.
-pub(super) const TARGETS: [Target; 35] = [
+pub(super) const TARGETS: [Target; 37] = [
     target(DRAIN, "drain-500", DELIVERIES, Share(PUSH), AtLeast(0.7)),
     target(
         DRAIN,
@@ -205,6 +207,20 @@ pub(super) const TARGETS: [Target; 35] = [
         "memory each",
         Median,
         AtMost(40_960.0),
+    ),
+    target(
+        KEYED,
+        "keys-*",
+        "events",
+        Share("the same without keys"),
+        AtLeast(50.0),
+    ),
+    target(
+        FAIR,
+        "fairness-*",
+        "p99",
+        Times("the same without the dead"),
+        AtMost(1.5),
     ),
     target(
         CATCH_UP,
