@@ -3,6 +3,7 @@
 //! A world knows no windows, lanes or queues. It knows what is settled, what is parked and what is with the application,
 //! looks at every delivery, and at the end lets everything through and looks whether something is missing.
 
+mod enumerated;
 mod world;
 
 use photinus_contract::retry::Then;
@@ -35,6 +36,7 @@ fn setup() -> impl Strategy<Value = Setup> {
             keyed,
             attempts_max,
             then,
+            end: 200,
         }
     })
 }

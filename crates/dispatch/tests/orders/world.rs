@@ -13,23 +13,23 @@ use photinus_dispatch::{
 /// How long every failure waits.
 const DELAY: Duration = Duration::from_secs(2);
 const KEYS: i64 = 3;
-/// At the end of a run, the log goes on to here.
-const END: i64 = 60;
 
 /// Neighbours often share one.
 fn key(event: i64) -> u64 {
     ((event / 2) % KEYS).unsigned_abs()
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Setup {
     pub(crate) read_ahead: u16,
     pub(crate) keyed: bool,
     pub(crate) attempts_max: Option<u32>,
     pub(crate) then: Then,
+    /// At the end of a run, the log goes on to here.
+    pub(crate) end: i64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
     Acknowledge,
     Reply,
@@ -40,7 +40,7 @@ pub(crate) enum How {
 }
 
 /// A delivery.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Out {
     event: i64,
     replay: bool,
@@ -48,6 +48,7 @@ struct Out {
     writing: Option<bool>,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct World {
     setup: Setup,
     dispatcher: Dispatcher<i64>,
@@ -97,6 +98,7 @@ impl World {
             return;
         };
         let last = self.read_to + events.min(room.events) as i64;
+        let last = last.min(self.setup.end.max(self.read_to));
         let arrived = |event| Arrived {
             key: key(event),
             ..Arrived::new(Sequence(event), 1, event)
@@ -385,7 +387,7 @@ impl World {
         for _ in 0..10_000 {
             self.pass(3);
             self.read_replays(4);
-            if self.read_to < END {
+            if self.read_to < self.setup.end {
                 self.feed(4);
             }
             self.deliver();
@@ -394,7 +396,7 @@ impl World {
             self.check();
             let is_idle = self.out.is_empty() && self.lane.is_empty();
             let offset = self.dispatcher.offset().0;
-            if offset >= END
+            if offset >= self.setup.end
                 && offset == self.read_to
                 && is_idle
                 && self.dispatcher.clone().read_replays().is_none()
@@ -412,7 +414,35 @@ impl World {
         assert_eq!(position.offset.0, self.read_to);
         let left: Vec<_> = self.parked.iter().filter(|(_, marked)| **marked).collect();
         assert!(left.is_empty(), "{left:?} is marked and was left out");
-        assert!((position.settled, position.failures, position.replays) == Default::default());
+        let left = (position.settled, position.failures, position.replays);
+        assert_eq!(left, (Vec::new(), Vec::new(), Vec::new()), "what is noted");
+    }
+
+    /// How many deliveries are with the application, how many are being written, and how many are parked.
+    pub(crate) fn counts(&self) -> [usize; 3] {
+        let writing = self
+            .out
+            .values()
+            .filter(|out| out.writing.is_some())
+            .count();
+        [self.out.len() - writing, writing, self.parked.len()]
+    }
+
+    /// Whether more can be read, delivered, or read of replays.
+    pub(crate) fn can_go_on(&self) -> [bool; 3] {
+        let mut probe = self.clone();
+        let can_feed = self.read_to < self.setup.end && self.dispatcher.room().is_some();
+        let can_deliver = probe.next().is_some();
+        [
+            can_feed,
+            can_deliver,
+            probe.dispatcher.read_replays().is_some(),
+        ]
+    }
+
+    /// Whether something waits for its time.
+    pub(crate) fn waits(&self) -> bool {
+        self.dispatcher.poll_timeout().is_some()
     }
 
     fn id(&self) -> ConnectionId {
