@@ -43,7 +43,7 @@ pub struct SubscriptionOptions {
     pub retry_policy: Option<Box<RetryPolicy>>,
     /// Events with the same key come one after the other, those with different keys side by side: `topic`, `author`,
     /// `tag`, `group`, or a path into the data of the message such as `data.customer.id`.
-    pub ordering_key: Option<String>,
+    pub ordering_key: Option<Box<str>>,
     /// The transport's own options, and keys that nobody knows.
     #[serde(flatten, deserialize_with = "plain_values")]
     pub other: Map<String, Value>,
@@ -105,7 +105,8 @@ impl SubscriptionOptions {
             "retryPolicy",
             policy.and_then(|policy| serde_json::to_value(policy).ok()),
         );
-        put("orderingKey", self.ordering_key.clone().map(Value::from));
+        let order = self.ordering_key.as_deref();
+        put("orderingKey", order.map(Value::from));
         map
     }
 }

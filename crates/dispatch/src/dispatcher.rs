@@ -70,8 +70,6 @@ pub struct Dispatcher<E> {
     in_flight: Unanswered,
     /// Apart, because most subscriptions have none.
     batch: Option<Box<BatchInFlight>>,
-    /// Batches are made smaller, to find the event that fails.
-    halving: Option<Box<Halving>>,
     errands: Rare<Errands>,
     waits: Rare<Waits>,
     next_number: u64,
@@ -90,6 +88,8 @@ struct Waits {
     held_until: Option<Instant>,
     /// It was paused: until then, or until resumed.
     paused: Option<Option<Instant>>,
+    /// Batches are made smaller, to find the event that fails.
+    halving: Option<Halving>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -116,7 +116,6 @@ impl<E: Clone> Dispatcher<E> {
             connections: Connections::default(),
             in_flight: Unanswered::default(),
             batch: None,
-            halving: None,
             errands: Rare::default(),
             waits: Rare::default(),
             next_number: 1,
@@ -209,7 +208,9 @@ impl<E: Clone> Dispatcher<E> {
         // A batch goes out by time only if nothing else keeps it back; what does has a timer or an input of
         // its own.
         let fill = self.fill_deadline().filter(|_| {
-            self.batch.is_none() && waits.is_none() && self.connections.able().is_some()
+            let waits =
+                waits.is_some_and(|waits| waits.held_until.is_some() || waits.paused.is_some());
+            self.batch.is_none() && !waits && self.connections.able().is_some()
         });
         [acks, pause, hold, replay, key, fill]
             .into_iter()

@@ -85,6 +85,7 @@ struct World {
     listening: Option<NonZeroUsize>,
     /// In some runs people move, pause and resume subscriptions.
     has_operators: bool,
+    has_keys: bool,
     messages: u64,
     markers: u64,
 }
@@ -123,6 +124,7 @@ impl World {
             connected: 0,
             listening: plan::listening(seed),
             has_operators: plan::has_operators(seed),
+            has_keys: plan::has_keys(seed),
             messages: 0,
             markers: 0,
         }

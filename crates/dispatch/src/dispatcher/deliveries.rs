@@ -56,8 +56,7 @@ impl<E: Clone> Dispatcher<E> {
         }
         let (order, first) = self.next_ready(now)?;
         self.end_halving(order);
-        let halving = self.halving.as_ref();
-        let halving = halving.filter(|halving| halving.order == order);
+        let halving = self.halving().filter(|halving| halving.order == order);
         let (size, through) = halving.map_or((usize::MAX, Sequence::MAX), |halving| {
             (halving.size, halving.through)
         });

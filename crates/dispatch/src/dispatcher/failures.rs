@@ -49,7 +49,7 @@ impl<E: Clone> Dispatcher<E> {
         let failed = self.note_failure(now, sequence, failure.counted);
         if failure.counted && self.is_exhausted(now, failed) {
             let order = self.order_of(sequence);
-            if self.halving.is_some() {
+            if self.halving().is_some() {
                 // It was the one. What failed beside it did so for its sake.
                 self.progress.forgive_all_but(order, sequence);
             }
@@ -87,11 +87,12 @@ impl<E: Clone> Dispatcher<E> {
         }
         let order = self.order_of(first);
         if failure.counted && self.is_exhausted(now, failed) {
-            self.halving = Some(Box::new(Halving {
+            let halving = Halving {
                 order,
                 through: last,
                 size: items.len().div_ceil(2),
-            }));
+            };
+            self.waits.change(|waits| waits.halving = Some(halving));
             // Not yet another attempt of the same batch.
             failed.count = 1;
         }
@@ -99,16 +100,23 @@ impl<E: Clone> Dispatcher<E> {
         rewind.add(order, delay);
     }
 
+    pub(super) fn halving(&self) -> Option<&Halving> {
+        self.waits.get()?.halving.as_ref()
+    }
+
     /// Batches have their size again when all that failed together is settled.
     pub(super) fn end_halving(&mut self, order: Order) {
-        let Some(halving) = self.halving.as_ref().filter(|one| one.order == order) else {
+        let Some(through) = self
+            .halving()
+            .filter(|one| one.order == order)
+            .map(|one| one.through)
+        else {
             return;
         };
-        let through = halving.through;
         let lane = self.lane(order);
         let left = lane.and_then(|lane| lane.window.front().map(|slot| slot.sequence));
         if left.is_none_or(|left| left > through) {
-            self.halving = None;
+            self.waits.change(|waits| waits.halving = None);
         }
     }
 

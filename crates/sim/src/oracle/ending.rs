@@ -72,7 +72,7 @@ impl Oracle {
         });
         let unserved = its.filter(|(_, owner)| {
             self.logs.get(&owner.namespace).is_some_and(|log| {
-                let view = log.view(&owner.filter);
+                let view = owner.view(log);
                 owner.states().iter().all(|state| !state.is_done(view))
             })
         });

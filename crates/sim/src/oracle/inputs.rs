@@ -350,7 +350,7 @@ fn current_events(
     for number in numbers {
         for state in owner.states() {
             let mut trial = state.clone();
-            let view = log.view(&owner.filter);
+            let view = owner.view(log);
             if let Some(at) = state.current(number)
                 && trial.answer(view, connection, response)
                 && let Some(event) = log.event(at)

@@ -7,7 +7,9 @@ use photinus_contract::filter::Attribute;
 use photinus_contract::record::NewRecord;
 use photinus_contract::store::{AppendError, Appended, Page};
 use photinus_contract::transport::Published as Receipt;
-use photinus_contract::{CodedError, Event, Namespace, Record, Sequence, SubscriptionFilter};
+use photinus_contract::{
+    CodedError, Event, Namespace, OrderingKey, Record, Sequence, SubscriptionFilter,
+};
 
 use super::Oracle;
 use super::replies::Published;
@@ -28,6 +30,7 @@ pub(super) struct LogModel {
 pub(super) struct View<'a> {
     log: &'a LogModel,
     filter: &'a SubscriptionFilter,
+    order: Option<&'a OrderingKey>,
 }
 
 impl LogModel {
@@ -39,8 +42,16 @@ impl LogModel {
         self.events.get(&sequence)
     }
 
-    pub(super) fn view<'a>(&'a self, filter: &'a SubscriptionFilter) -> View<'a> {
-        View { log: self, filter }
+    pub(super) fn view<'a>(
+        &'a self,
+        filter: &'a SubscriptionFilter,
+        order: Option<&'a OrderingKey>,
+    ) -> View<'a> {
+        View {
+            log: self,
+            filter,
+            order,
+        }
     }
 
     fn add(&mut self, record: Record) {
@@ -61,6 +72,15 @@ impl View<'_> {
             wanted::matches(self.filter, tag, event.topic())
         });
         matching.map(|(sequence, _)| *sequence)
+    }
+
+    /// Whether two events have to come one after the other.
+    pub(super) fn is_of_one_key(self, one: i64, other: i64) -> bool {
+        let key = |at| {
+            let event = self.log.event(at)?;
+            Some(self.order?.of(event, &[]).into_owned())
+        };
+        key(one) == key(other)
     }
 
     /// The newest event, whether or not it matches.

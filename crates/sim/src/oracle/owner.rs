@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use photinus_contract::store::{OffsetRecord, OffsetWrite, ParkedEntry};
 use photinus_contract::{
-    ConnectionId, Namespace, Outcome, Response, Subscription, SubscriptionFilter,
+    ConnectionId, Namespace, OrderingKey, Outcome, Response, Subscription, SubscriptionFilter,
 };
 
 use super::log::{LogModel, View};
@@ -18,6 +18,7 @@ pub(super) struct Owner {
     pub(super) node: usize,
     pub(super) namespace: Namespace,
     pub(super) filter: SubscriptionFilter,
+    order: Option<OrderingKey>,
     pub(super) ephemeral: bool,
     /// The seek generation that it found.
     generation: u64,
@@ -39,7 +40,9 @@ impl Owner {
         let settled = record.settled.iter().cloned().flatten();
         let failures = record.failures.iter();
         let failures = failures.map(|failures| (failures.sequence.0, failures.count));
-        let state = State::at(record.offset.0, settled.collect(), failures);
+        let mut state = State::at(record.offset.0, settled.collect(), failures);
+        let order = subscription.options.ordering_key();
+        state.keyed = order.is_ok_and(|order| order.is_some());
         let mut owner = Self::new(node, subscription, state);
         owner.generation = record.generation;
         owner
@@ -66,6 +69,7 @@ impl Owner {
             node,
             namespace: subscription.namespace.clone(),
             filter: subscription.filter.clone(),
+            order: subscription.options.ordering_key().ok().flatten(),
             ephemeral: subscription.ephemeral,
             generation: 0,
             connection: None,
@@ -132,8 +136,8 @@ impl Owner {
         log: &LogModel,
         mut seen: impl FnMut(&mut State, View<'_>) -> Result<(), String>,
     ) -> Result<(), String> {
-        let filter = self.filter.clone();
-        let view = log.view(&filter);
+        let (filter, order) = (self.filter.clone(), self.order.clone());
+        let view = log.view(&filter, order.as_ref());
         let mut left = Vec::new();
         let mut first = None;
         for mut state in self.possible(view) {
@@ -160,8 +164,8 @@ impl Owner {
         log: &LogModel,
         mut told: impl FnMut(State, View<'_>) -> Vec<State>,
     ) {
-        let filter = self.filter.clone();
-        let view = log.view(&filter);
+        let (filter, order) = (self.filter.clone(), self.order.clone());
+        let view = log.view(&filter, order.as_ref());
         let mut left = Vec::new();
         for state in self
             .possible(view)
@@ -180,8 +184,8 @@ impl Owner {
         if self.heard.is_empty() {
             return;
         }
-        let filter = self.filter.clone();
-        let mut states = self.possible(log.view(&filter));
+        let (filter, order) = (self.filter.clone(), self.order.clone());
+        let mut states = self.possible(log.view(&filter, order.as_ref()));
         let has_heard = |state: &State| self.heard.keys().all(|number| !state.is_writing(*number));
         states.retain(has_heard);
         self.keep(states);
@@ -203,6 +207,11 @@ impl Owner {
                 )),
             }
         })
+    }
+
+    /// What it finds in a log.
+    pub(super) fn view<'a>(&'a self, log: &'a LogModel) -> View<'a> {
+        log.view(&self.filter, self.order.as_ref())
     }
 
     /// All ways in which it may stand now.

@@ -12,6 +12,8 @@ use super::log::View;
 /// One way in which it may stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
+    /// It has an ordering key: each key goes by itself, and what is acknowledged is settled.
+    pub(super) keyed: bool,
     /// Every matching event up to here is settled.
     offset: i64,
     /// It begins at the newest event of some moment: after something in this range.
@@ -123,6 +125,30 @@ impl State {
         view.after(self.offset).find(|at| !taken(at))
     }
 
+    /// Why an event must not be handed over now, if it must not.
+    fn objection(&self, view: View<'_>, at: i64) -> Option<String> {
+        if !self.keyed {
+            let expected = self.next(view);
+            let wrong = format!("3: {at} is handed over instead of {expected:?}");
+            return (expected != Some(at)).then_some(wrong);
+        }
+        let mut open = view
+            .after(self.offset)
+            .filter(|other| !self.settled.contains(other));
+        let expected = open.find(|other| view.is_of_one_key(*other, at));
+        let flying = self.flying.values().map(|flight| flight.sequence);
+        let mut out = flying.chain(self.writing.values().map(|writing| writing.sequence));
+        match expected {
+            Some(first) if first != at => {
+                Some(format!("3: {at} is handed over before {first} of its key"))
+            }
+            None => Some(format!("3: {at} is handed over, and is settled")),
+            Some(_) => out
+                .any(|out| out == at)
+                .then(|| format!("3: {at} is handed over twice")),
+        }
+    }
+
     /// An event, or a batch, is handed over.
     pub(super) fn hand_over(&mut self, view: View<'_>, offer: &Offer<'_>) -> Result<(), String> {
         if let (Some((low, high)), Some(first)) = (self.start.take(), offer.items.first())
@@ -140,9 +166,8 @@ impl State {
         }
         for item in &offer.items {
             let at = item.sequence;
-            let expected = self.next(view);
-            if expected != Some(at) {
-                return Err(format!("3: {at} is handed over instead of {expected:?}"));
+            if let Some(objection) = self.objection(view, at) {
+                return Err(objection);
             }
             let (least, most) = self.failures.get(&at).copied().unwrap_or_default();
             if !(least + 1..=most + 1).contains(&item.attempt) {
@@ -192,7 +217,10 @@ impl State {
             HandOver::Closed => self.rewind(false),
             HandOver::Failed(_) => {
                 offer.items.iter().for_each(|item| self.fail(item.sequence));
-                self.rewind(true);
+                // With an ordering key, nothing else goes back.
+                if !self.keyed {
+                    self.rewind(true);
+                }
             }
             _ => {}
         }
@@ -211,7 +239,7 @@ impl State {
             }
         }
         self.acknowledged.clear();
-        self.writing.retain(|_, writing| writing.park);
+        self.writing.retain(|_, writing| writing.park || self.keyed);
         self.timed_out = None;
     }
 
@@ -237,7 +265,18 @@ impl State {
             if flight.is_none_or(|flight| flight.connection != *connection) {
                 return false;
             }
-            self.rewind(true);
+            match self.keyed {
+                // With an ordering key each has its own time.
+                true if reason == VoidReason::AckTimeout => {
+                    let flight = self.flying.remove(&number);
+                    let sequence = flight.map(|flight| flight.sequence);
+                    if let Some(at) = sequence {
+                        self.failures.entry(at).or_default().1 += 1;
+                    }
+                    return true;
+                }
+                _ => self.rewind(true),
+            }
         }
         let sequences = self.voids.remove(&number).unwrap_or_default();
         match (&sequences[..], reason) {
@@ -300,7 +339,7 @@ impl State {
             back |= self.settle(number, flight.sequence, outcome);
         }
         self.advance(view);
-        if back {
+        if back && !self.keyed {
             self.rewind(true);
         }
         true
@@ -309,9 +348,7 @@ impl State {
     /// Applies one outcome to one event. True if it asks for a rewind.
     fn settle(&mut self, number: u64, sequence: i64, outcome: &Outcome) -> bool {
         match outcome {
-            Outcome::Acknowledge { reply: None } => {
-                self.acknowledged.insert(sequence);
-            }
+            Outcome::Acknowledge { reply: None } => self.acknowledge(sequence),
             Outcome::Park { .. } => {
                 let park = true;
                 self.writing.insert(number, Writing { sequence, park });
@@ -339,6 +376,13 @@ impl State {
             }
         }
         false
+    }
+
+    fn acknowledge(&mut self, sequence: i64) {
+        match self.keyed {
+            true => self.settled.insert(sequence),
+            false => self.acknowledged.insert(sequence),
+        };
     }
 
     /// What its application has asked for counts no more.
@@ -391,9 +435,8 @@ impl State {
             (true, true) => {
                 self.settled.insert(writing.sequence);
             }
-            (true, false) => {
-                self.acknowledged.insert(writing.sequence);
-            }
+            (true, false) => self.acknowledge(writing.sequence),
+            (false, _) if self.keyed => {}
             (false, _) => self.rewind(true),
         }
         self.advance(view);

@@ -60,6 +60,11 @@ pub(super) fn listening(seed: u64) -> Option<NonZeroUsize> {
     NonZeroUsize::new(length)
 }
 
+/// Whether subscriptions have ordering keys in the run of a seed. Not drawn, so that other runs stay as they were.
+pub(super) fn has_keys(seed: u64) -> bool {
+    matches!(seed % 7, 0 | 2 | 6)
+}
+
 /// Whether people move, pause and resume subscriptions in the run of a seed. Not drawn, so that other runs stay as they
 /// were.
 pub(super) fn has_operators(seed: u64) -> bool {

@@ -102,6 +102,7 @@ impl World {
         let name = format!("s{}", self.dice.between(1, self.plan.names));
         let head = lock(&self.oracle).head(namespace);
         let mut options = self.options();
+        self.order(&mut options);
         options["firstEvent"] = match self.dice.below(3) {
             0 => json!("oldest"),
             1 => json!("newest"),
@@ -120,8 +121,8 @@ impl World {
         });
     }
 
-    /// A subscription is changed. While two engines run, its filter stays: an engine does not hear of what another
-    /// one changes.
+    /// A subscription is changed. While two engines run, its filter and its ordering key stay: an engine does not hear
+    /// of what another one changes.
     pub(super) fn change_subscription(&mut self) {
         let (Some(place), Some(stored)) = (self.newest(), self.some_stored()) else {
             return;
@@ -130,7 +131,15 @@ impl World {
             true => draw(&mut self.dice),
             false => stored.filter.clone(),
         };
-        let options = self.options();
+        let mut options = self.options();
+        match (self.nodes.len(), &stored.options.ordering_key) {
+            (1, _) => self.order(&mut options),
+            (_, None) => {}
+            (_, Some(key)) => {
+                options["batch"] = Value::Null;
+                options["orderingKey"] = json!(key);
+            }
+        }
         let input = input(&stored.name, &filter, options);
         let node = &mut self.nodes[place];
         let handle = node.handle.clone();
@@ -268,6 +277,13 @@ impl World {
             options["ackTimeout"] = json!(self.dice.pick(&["30ms", "2s", "20s"]));
         }
         options
+    }
+
+    /// Some are ordered by a key only.
+    fn order(&mut self, options: &mut Value) {
+        if self.has_keys && options.get("batch").is_none() && self.dice.percent(50) {
+            options["orderingKey"] = json!(self.dice.pick(&["topic", "tag"]));
+        }
     }
 
     fn some_stored(&mut self) -> Option<Subscription> {
