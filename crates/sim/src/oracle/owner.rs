@@ -43,6 +43,7 @@ impl Owner {
         let mut state = State::at(record.offset.0, settled.collect(), failures);
         let order = subscription.options.ordering_key();
         state.keyed = order.is_ok_and(|order| order.is_some());
+        state.policy = subscription.options.policy().unwrap_or_default();
         let mut owner = Self::new(node, subscription, state);
         owner.generation = record.generation;
         owner
@@ -207,6 +208,13 @@ impl Owner {
                 )),
             }
         })
+    }
+
+    /// The delivery whose failure has an event parked, in some state.
+    pub(super) fn parking_of(&self, sequence: i64) -> Option<u64> {
+        self.states
+            .iter()
+            .find_map(|state| state.parking_of(sequence))
     }
 
     /// What it finds in a log.

@@ -266,9 +266,14 @@ impl Oracle {
         self.history.note(format_args!(
             "e{node} parks {sequence} of {label}: {reason}"
         ));
+        let owner = self.owners.get(&(entry.subscription, entry.epoch));
+        let by_policy = owner.and_then(|owner| owner.parking_of(sequence));
         let answered = self.answered.get(reason);
         let event = answered.and_then(|answered| answered.event);
         match event {
+            None if entry.error.is_some() && by_policy.is_some() => {
+                self.history.count("parked by a policy");
+            }
             None => self.violated(
                 5,
                 format_args!("{label} parks {sequence}, and no current delivery was answered so"),
@@ -314,7 +319,11 @@ impl Oracle {
         }
         let answered = self.answered.get(&entry.reason);
         let number = answered.map(|answered| answered.number);
-        if let (Some(number), Some(owner)) = (number, self.owners.get_mut(&(id, epoch))) {
+        let owner = self.owners.get_mut(&(id, epoch));
+        let by_policy = owner
+            .as_ref()
+            .and_then(|owner| owner.parking_of(entry.sequence.0));
+        if let (Some(number), Some(owner)) = (number.or(by_policy), owner) {
             owner.written(number, result.is_ok());
         }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use photinus_contract::retry::{Policy, Then};
 use photinus_contract::{ConnectionId, HandOver, Outcome, Response, Timestamp, VoidReason};
 
 use super::log::View;
@@ -14,6 +15,8 @@ use super::log::View;
 pub(super) struct State {
     /// It has an ordering key: each key goes by itself, and what is acknowledged is settled.
     pub(super) keyed: bool,
+    /// What becomes of events that fail.
+    pub(super) policy: Policy,
     /// Every matching event up to here is settled.
     offset: i64,
     /// It begins at the newest event of some moment: after something in this range.
@@ -216,9 +219,12 @@ impl State {
         match offer.answer {
             HandOver::Closed => self.rewind(false),
             HandOver::Failed(_) => {
-                offer.items.iter().for_each(|item| self.fail(item.sequence));
+                let mut back = false;
+                for item in &offer.items {
+                    back |= self.fail(item.number, item.sequence);
+                }
                 // With an ordering key, nothing else goes back.
-                if !self.keyed {
+                if back && !self.keyed {
                     self.rewind(true);
                 }
             }
@@ -243,10 +249,24 @@ impl State {
         self.timed_out = None;
     }
 
-    fn fail(&mut self, sequence: i64) {
+    /// A counted failure. False if it was the last one: nothing goes back for its sake.
+    fn fail(&mut self, number: u64, sequence: i64) -> bool {
         let (least, most) = self.failures.entry(sequence).or_default();
         *least += 1;
         *most += 1;
+        // Of what was handed over it is known how often it has failed.
+        let is_last = self.policy.attempts_max.is_some_and(|max| *least >= max);
+        match self.policy.then {
+            Then::Park if is_last => {
+                let park = true;
+                self.writing.insert(number, Writing { sequence, park });
+            }
+            Then::Skip if is_last => {
+                self.settled.insert(sequence);
+            }
+            _ => return true,
+        }
+        false
     }
 
     /// The transport is told that a delivery or batch is void. False if it was neither current nor void.
@@ -358,10 +378,7 @@ impl State {
                 self.writing.insert(number, Writing { sequence, park });
             }
             Outcome::Retry { counted, .. } => {
-                if *counted {
-                    self.fail(sequence);
-                }
-                return true;
+                return !*counted || self.fail(number, sequence);
             }
             Outcome::Pause { until, .. } => {
                 // One that was asked for before may be longer.
@@ -447,6 +464,13 @@ impl State {
     pub(super) fn parking(&self) -> impl Iterator<Item = u64> {
         let parking = self.writing.iter().filter(|(_, writing)| writing.park);
         parking.map(|(number, _)| *number)
+    }
+
+    /// The delivery whose failure has an event parked.
+    pub(super) fn parking_of(&self, sequence: i64) -> Option<u64> {
+        let mut parking = self.writing.iter();
+        let found = parking.find(|(_, writing)| writing.park && writing.sequence == sequence);
+        found.map(|(number, _)| *number)
     }
 
     /// Whether it waits for this to be written.

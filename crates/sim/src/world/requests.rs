@@ -121,8 +121,8 @@ impl World {
         });
     }
 
-    /// A subscription is changed. While two engines run, its filter and its ordering key stay: an engine does not hear
-    /// of what another one changes.
+    /// A subscription is changed. While two engines run, its filter, ordering key and retry policy stay: an engine does
+    /// not hear of what another one changes.
     pub(super) fn change_subscription(&mut self) {
         let (Some(place), Some(stored)) = (self.newest(), self.some_stored()) else {
             return;
@@ -134,10 +134,14 @@ impl World {
         let mut options = self.options();
         match (self.nodes.len(), &stored.options.ordering_key) {
             (1, _) => self.order(&mut options),
-            (_, None) => {}
-            (_, Some(key)) => {
-                options["batch"] = Value::Null;
+            (_, key) => {
+                // What is told of failures, and in which order, stays with them.
+                if key.is_some() || stored.options.retry_policy.is_some() {
+                    options["batch"] = Value::Null;
+                    options["ackTimeout"] = Value::Null;
+                }
                 options["orderingKey"] = json!(key);
+                options["retryPolicy"] = json!(stored.options.retry_policy);
             }
         }
         let input = input(&stored.name, &filter, options);
@@ -279,8 +283,16 @@ impl World {
         options
     }
 
-    /// Some are ordered by a key only.
+    /// Some are ordered by a key only, and some of those whose failures can be counted from outside give up after a few.
     fn order(&mut self, options: &mut Value) {
+        let is_counted = options.get("batch").is_none() && options.get("ackTimeout").is_none();
+        if self.has_keys && is_counted && self.dice.percent(50) {
+            options["retryPolicy"] = json!({
+                "delays": self.dice.pick(&[["10ms"], ["300ms"]]),
+                "maxAttempts": self.dice.between(1, 4),
+                "then": self.dice.pick(&["hold", "park", "skip"]),
+            });
+        }
         if self.has_keys && options.get("batch").is_none() && self.dice.percent(50) {
             options["orderingKey"] = json!(self.dice.pick(&["topic", "tag"]));
         }
