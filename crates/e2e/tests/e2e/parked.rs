@@ -244,3 +244,50 @@ fn a_key_that_is_held_holds_back_nobody_else_and_a_restart_repeats_only_what_is_
     }
     assert!(socket.next_within(QUIET).is_none());
 }
+
+#[test]
+fn a_seek_ends_a_wait_and_leaves_what_is_parked_behind_it() {
+    let server = Server::start();
+    let rest = server.rest();
+    let policy = json!({"delays": ["24h"]});
+    let options = json!({"readAhead": 4, "retryPolicy": policy});
+    let path = path_of(&rest.subscribe("app", json!({}), options));
+    for topic in ["t1", "t2", "t3", "t4"] {
+        rest.broadcast(topic, "t");
+    }
+    let mut socket = server.socket("/ws");
+    socket.start("app");
+    let events = ["t1", "t2", "t3", "t4"].map(|topic| socket.receive_topic(topic));
+    let park = json!({"type": "nack", "delivery": events[0]["delivery"], "action": "park", "reason": "odd"});
+    assert!(socket.send(park));
+    nack(&mut socket, &events[1], "not now");
+    wait_until("it to be held", || {
+        let status = &rest.get(&format!("{path}?fetchstatus")).expect(200)["status"];
+        (&status["state"], &status["reason"]) == (&json!("holding"), &json!("not now"))
+    });
+    // Answers to what is void are late, whatever they say.
+    socket.ack(&events[2]);
+    rest.post(&format!("{path}/pause"), &json!({})).expect(200);
+    let sequence = &events[2]["sequence"];
+    rest.post(&format!("{path}/seek"), &json!({"to": sequence}))
+        .expect(200);
+    socket.ack(&events[3]);
+    assert!(socket.next_within(QUIET).is_none(), "it is paused");
+    rest.post(&format!("{path}/resume"), &json!({})).expect(200);
+    socket.receive_and_ack(["t4"]);
+    // What was parked before the seek is behind it, and comes when it is asked for.
+    assert_eq!(parked(&rest, &path).len(), 1);
+    let all = json!({"all": true});
+    rest.post(&format!("{path}/pause"), &json!({})).expect(200);
+    rest.post(&format!("{path}/parked/replay"), &all)
+        .expect(200);
+    assert!(
+        socket.next_within(QUIET).is_none(),
+        "a replay waits for a pause, too"
+    );
+    rest.post(&format!("{path}/resume"), &json!({})).expect(200);
+    socket.receive_and_ack(["t1"]);
+    wait_until("nothing to be parked", || parked(&rest, &path).is_empty());
+    rest.broadcast("t5", "t");
+    socket.receive_and_ack(["t5"]);
+}
