@@ -19,6 +19,7 @@ mod log;
 mod owner;
 mod pauses;
 mod positions;
+mod replays;
 mod replies;
 mod state;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use self::log::LogModel;
 use self::owner::Owner;
 use self::pauses::Pauses;
 use self::positions::Position;
+use self::replays::Replaying;
 use self::replies::{Answered, Published};
 use crate::history::History;
 
@@ -67,6 +69,7 @@ pub(crate) struct Oracle {
     /// What each engine told of its changes.
     feeds: BTreeMap<usize, Feed>,
     pauses: Pauses,
+    replaying: Replaying,
 }
 
 impl Oracle {
@@ -86,6 +89,7 @@ impl Oracle {
             windows: BTreeMap::new(),
             feeds: BTreeMap::new(),
             pauses: Pauses::default(),
+            replaying: Replaying::default(),
         }
     }
 

@@ -452,9 +452,11 @@ impl Parked for Link {
         subscription: SubscriptionId,
         selection: Selection,
     ) -> BoxFuture<'static, Result<u64, StoreError>> {
-        self.write(move |store, _, _, fate| {
+        self.write(move |store, oracle, _, fate| {
             refused(&fate)?;
-            ready(store.replay(subscription, selection.clone()))
+            let marked = ready(store.replay(subscription, selection.clone()))?;
+            oracle.marked(subscription, &selection);
+            Ok(marked)
         })
     }
 
@@ -463,9 +465,11 @@ impl Parked for Link {
         subscription: SubscriptionId,
         selection: Selection,
     ) -> BoxFuture<'static, Result<Vec<Sequence>, StoreError>> {
-        self.write(move |store, _, _, fate| {
+        self.write(move |store, oracle, _, fate| {
             refused(&fate)?;
-            ready(store.discard(subscription, selection.clone()))
+            let gone = ready(store.discard(subscription, selection.clone()))?;
+            oracle.discarded(subscription, &gone);
+            Ok(gone)
         })
     }
 }

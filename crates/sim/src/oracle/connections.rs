@@ -41,6 +41,18 @@ impl Oracle {
         self.left(node, unwanted, |state| state.detached(connection));
     }
 
+    /// An owner was told that a connection is gone.
+    pub(super) fn left_by(&mut self, id: SubscriptionId, epoch: u64, connection: &ConnectionId) {
+        if let Some(owner) = self.owners.get_mut(&(id, epoch))
+            && let Some(log) = self.logs.get(&owner.namespace)
+        {
+            owner.tell(log, |mut state, _| {
+                state.connection_closed(connection);
+                vec![state]
+            });
+        }
+    }
+
     fn left(
         &mut self,
         node: usize,

@@ -144,10 +144,10 @@ impl Oracle {
         }
         let numbers = offer.items.iter().map(|item| item.number);
         owner.handed_over.extend(numbers.chain(offer.batch));
-        let Some(log) = self.logs.get(&owner.namespace) else {
-            return;
+        let seen = match self.is_replay(subscription.id, id.epoch(), offer) {
+            true => Ok(()),
+            false => self.is_in_order(place, offer),
         };
-        let seen = owner.see(log, |state, view| state.hand_over(view, offer));
         if let Err(reason) = seen {
             let (number, reason) = reason.split_once(": ").unwrap_or(("3", &reason));
             let number = number.parse().unwrap_or(3);
@@ -174,6 +174,21 @@ impl Oracle {
         }
     }
 
+    /// Whether an owner may hand over what it does.
+    fn is_in_order(
+        &mut self,
+        place: (SubscriptionId, u64),
+        offer: &Offer<'_>,
+    ) -> Result<(), String> {
+        let Some(owner) = self.owners.get_mut(&place) else {
+            return Ok(());
+        };
+        match self.logs.get(&owner.namespace) {
+            Some(log) => owner.see(log, |state, view| state.hand_over(view, offer)),
+            None => Ok(()),
+        }
+    }
+
     /// The transport was told that a delivery, or a batch, is void.
     pub(crate) fn voided(
         &mut self,
@@ -193,6 +208,9 @@ impl Oracle {
             "e{node} voids {delivery} of {label} at {connection}: {reason:?}"
         ));
         let number = delivery.number();
+        if self.replaying.voided((id, delivery.epoch(), number)) {
+            return;
+        }
         let Some(owner) = self.owners.get_mut(&(id, delivery.epoch())) else {
             return;
         };
@@ -229,9 +247,12 @@ impl Oracle {
         let owner = self.owners.get(&(id, delivery.epoch()));
         let events =
             owner.map(|owner| current_events(owner, &self.logs, node, connection, response));
-        self.remember(response, events.unwrap_or_default());
-        let mut applied = false;
+        let mut events = events.unwrap_or_default();
+        events.extend(self.replayed_events(response));
+        self.remember(response, events);
+        let mut applied = self.replay_answered(connection, response);
         if let Some(owner) = self.owners.get_mut(&(id, delivery.epoch()))
+            && !applied
             && owner.node == node
             && !owner.ended
             && let Some(log) = self.logs.get(&owner.namespace)
@@ -256,6 +277,20 @@ impl Oracle {
         self.history.note(format_args!(
             "{connection} answers {delivery} of {label}: {text}{late}"
         ));
+    }
+
+    /// The events of an answer to replays, by the numbers of their deliveries.
+    fn replayed_events(&self, response: &Response) -> Vec<(u64, (i64, uuid::Uuid))> {
+        let (id, delivery) = (response.subscription, response.delivery);
+        let place = (id, delivery.epoch(), delivery.number());
+        let position = self.positions.get(&id);
+        let log = position.and_then(|position| self.logs.get(&position.subscription.namespace));
+        let events = self.replaying.current(place).iter();
+        let found = events.filter_map(|&(number, at)| {
+            let event = log?.event(at)?;
+            Some((number, (at, event.reference())))
+        });
+        found.collect()
     }
 
     /// Remembers what marks the replies and parks of an answer.

@@ -217,6 +217,12 @@ impl Owner {
             .find_map(|state| state.parking_of(sequence))
     }
 
+    /// Whether an event may be settled.
+    pub(super) fn has_passed(&self, log: &LogModel, at: i64) -> bool {
+        let view = self.view(log);
+        self.states.iter().any(|state| state.has_passed(view, at))
+    }
+
     /// What it finds in a log.
     pub(super) fn view<'a>(&'a self, log: &'a LogModel) -> View<'a> {
         log.view(&self.filter, self.order.as_ref())

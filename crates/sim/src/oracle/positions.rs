@@ -213,8 +213,12 @@ impl Oracle {
                 position.record.offset = write.offset;
                 position.record.settled.clone_from(&write.settled);
                 position.record.failures.clone_from(&write.failures);
+                let replaying = &mut self.replaying;
                 let mut unparked = write.unparked.iter().map(|event| event.0);
-                let wrong = unparked.find(|event| !position.unpark(*event, write));
+                let wrong = unparked.find(|event| {
+                    let replayed = replaying.gone(write.subscription, *event);
+                    !position.unpark(*event, write) && !replayed
+                });
                 if let Some(event) = wrong {
                     self.violated(
                         11,
@@ -267,11 +271,12 @@ impl Oracle {
             "e{node} parks {sequence} of {label}: {reason}"
         ));
         let owner = self.owners.get(&(entry.subscription, entry.epoch));
-        let by_policy = owner.and_then(|owner| owner.parking_of(sequence));
+        let by_policy = owner.is_some_and(|owner| owner.parking_of(sequence).is_some())
+            || self.may_be_replayed(entry.subscription, entry.epoch, sequence);
         let answered = self.answered.get(reason);
         let event = answered.and_then(|answered| answered.event);
         match event {
-            None if entry.error.is_some() && by_policy.is_some() => {
+            None if entry.error.is_some() && by_policy => {
                 self.history.count("parked by a policy");
             }
             None => self.violated(

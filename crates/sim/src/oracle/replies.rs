@@ -70,7 +70,12 @@ impl Oracle {
             );
         };
         let position = self.positions.get(&subscription);
+        // A replay answers under the key of the generation in which its event was parked.
+        let entry = position.and_then(|position| position.parked.get(&sequence));
+        let entry = entry.filter(|entry| entry.replay.is_some());
+        let replayed = entry.map(|entry| entry.generation);
         let generation = position.map_or(0, |position| position.generation);
+        let generation = replayed.unwrap_or(generation);
         let place = (subscription, generation, sequence);
         let is_owner = position.is_none_or(|position| position.alive && position.epoch == epoch);
         let is_passed = position.is_some_and(|position| {
@@ -127,6 +132,10 @@ impl Oracle {
                 }
             }
             Err(_) => {}
+        }
+        let is_stored = !matches!(result, Err(AppendError::Store(_) | AppendError::Fenced));
+        if is_stored && replayed.is_some() {
+            self.replaying.replied(subscription, sequence);
         }
         let passing = matches!(result, Err(AppendError::Store(_) | AppendError::Fenced));
         if let Some(owner) = self.owners.get_mut(&(subscription, epoch)) {

@@ -431,6 +431,11 @@ impl State {
         its
     }
 
+    /// Whether an event is settled, or is as soon as it is heard that its entry is written.
+    pub(super) fn has_passed(&self, view: View<'_>, at: i64) -> bool {
+        at <= self.limit(view) || self.settled.contains(&at) || self.parking_of(at).is_some()
+    }
+
     /// Whether nothing is with the application.
     pub(super) fn is_idle(&self) -> bool {
         self.flying.is_empty()

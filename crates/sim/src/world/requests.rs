@@ -1,6 +1,6 @@
 //! What do people and programs ask of an engine?
 
-use photinus_contract::store::{Offsets, Pause, Start};
+use photinus_contract::store::{Offsets, Pause, Selection, Start};
 use photinus_contract::{MessageKind, Sequence, Subscription, SubscriptionFilter, Timestamp};
 use photinus_engine::{Clock, SeekTo, SubscriptionInput};
 use serde_json::{Value, json};
@@ -127,6 +127,9 @@ impl World {
         let (Some(place), Some(stored)) = (self.newest(), self.some_stored()) else {
             return;
         };
+        if self.has_keys && self.dice.percent(60) {
+            return self.put_right(place, stored);
+        }
         let filter = match self.nodes.len() == 1 && self.dice.percent(50) {
             true => draw(&mut self.dice),
             false => stored.filter.clone(),
@@ -154,6 +157,27 @@ impl World {
             if let Err(error) = handle.put_subscription(namespace.as_str(), input).await {
                 history.note(format_args!("{name} is not changed: {error}"));
             }
+        });
+    }
+
+    /// Somebody has parked events delivered again, or gives them up.
+    fn put_right(&mut self, place: usize, stored: Subscription) {
+        let head = lock(&self.oracle).head(stored.namespace.as_str());
+        let from = self.dice.between(0, head.unsigned_abs()) as i64;
+        let selection = match self.dice.percent(50) {
+            true => Selection::All,
+            false => Selection::Range(Sequence(from), Sequence::MAX),
+        };
+        let is_replay = self.dice.percent(80);
+        let node = &mut self.nodes[place];
+        let handle = node.handle.clone();
+        node.changes.spawn(async move {
+            let (namespace, id) = (stored.namespace.as_str(), stored.id);
+            // What the store refuses is not done; the oracle hears of what is.
+            let _ = match is_replay {
+                true => handle.replay_parked(namespace, id, selection).await,
+                false => handle.discard_parked(namespace, id, selection).await,
+            };
         });
     }
 
