@@ -60,6 +60,14 @@ impl Oracle {
                 format_args!("{label} is at {offset}, and everything up to {head} is settled"),
             );
         }
+        let waiting: Vec<i64> = parked
+            .iter()
+            .filter(|entry| entry.replay.is_some())
+            .map(|entry| entry.sequence.0)
+            .collect();
+        if !waiting.is_empty() {
+            self.violated(11, format_args!("{label} never replays {waiting:?}"));
+        }
         if !is_parked {
             self.violated(11, format_args!("what {label} parked is not what is there"));
         }
