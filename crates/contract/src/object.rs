@@ -95,7 +95,8 @@ where
         .collect())
 }
 
-struct Plain(Value);
+/// Any JSON, read for what it is.
+pub(crate) struct Plain(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Plain {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::error::CodedError;
-use crate::object::plain_values;
-use crate::ordering::OrderingKey;
+use crate::object::{Plain, plain_values};
+use crate::ordering::{EXPECTED, OrderingKey};
 use crate::retry::{Policy, RetryPolicy};
 use crate::time::DurationText;
 
@@ -39,10 +39,10 @@ pub struct SubscriptionOptions {
     /// A [`DurationText`].
     pub ack_timeout: Option<String>,
     /// What becomes of events that fail: how often and how long they are tried, and what then.
-    #[serde(deserialize_with = "policy")]
-    pub retry_policy: Option<Box<RetryPolicy>>,
+    pub retry_policy: Option<RetryPolicy>,
     /// Events with the same key come one after the other, those with different keys side by side: `topic`, `author`,
     /// `tag`, `group`, or a path into the data of the message such as `data.customer.id`.
+    #[serde(deserialize_with = "ordering_key")]
     pub ordering_key: Option<Box<str>>,
     /// The transport's own options, and keys that nobody knows.
     #[serde(flatten, deserialize_with = "plain_values")]
@@ -117,15 +117,19 @@ impl Serialize for SubscriptionOptions {
     }
 }
 
-/// An object and nothing else: of a list, serde would take the fields in their order.
-fn policy<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Box<RetryPolicy>>, D::Error> {
-    let object = Option::<Map<String, Value>>::deserialize(deserializer)?;
-    let policy = object.map(|object| serde_json::from_value(Value::Object(object)));
-    policy.transpose().map_err(|error| {
-        D::Error::custom(format!("PH00444: Invalid option 'retryPolicy': {error}"))
-    })
+/// A text. What is none is refused by name.
+fn ordering_key<'de, D>(deserializer: D) -> Result<Option<Box<str>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    match Plain::deserialize(deserializer)?.0 {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.into())),
+        _ => {
+            let text = format!("PH00445: Invalid option 'orderingKey': {EXPECTED}");
+            Err(D::Error::custom(text))
+        }
+    }
 }
 
 fn parsed(text: Option<&str>) -> Result<Option<Duration>, CodedError> {
@@ -162,9 +166,6 @@ mod tests {
             r#"{"withData":"true"}"#,
             r#"{"batch":1}"#,
             r#"{"orderingKey":1}"#,
-            r#"{"retryPolicy":"hold"}"#,
-            r#"{"retryPolicy":[]}"#,
-            r#"{"retryPolicy":{"maxAttempt":3}}"#,
             "[]",
         ] {
             assert!(

@@ -4,17 +4,24 @@
 //! of its message. Events with different keys go out side by side.
 
 use std::borrow::Cow;
+use std::fmt;
 
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::data::Data;
 use crate::error::CodedError;
 use crate::event::Event;
+use crate::record::RecordContent;
 
 /// Longest path into the data, in bytes.
 pub const DATA_PATH_BYTES_MAX: usize = 256;
 /// Most keys of a path.
 pub const DATA_PATH_KEYS_MAX: usize = 16;
+
+/// What may stand there.
+pub(crate) const EXPECTED: &str = "expected 'topic', 'author', 'tag', 'group' or a path into the data such as 'data.customer.id' or 'data[1].id'";
 
 /// What the events of a subscription are ordered by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +40,7 @@ pub enum OrderingKey {
 }
 
 /// A place in the data of a message: `data.a.b` is the first value that is not null, then its keys; `data[1].a` goes
-/// into another value.
+/// into another value. There is no way to a name with a dot or a bracket in it, nor into a list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DataPath {
     /// Which value; the first one that is not null if absent.
@@ -53,7 +60,7 @@ impl OrderingKey {
                 CodedError::bad_request(
                     "PH00445",
                     format!(
-                        "Invalid option 'orderingKey' '{}': expected 'topic', 'author', 'tag', 'group' or a path into the data such as 'data.customer.id' or 'data[1].id'",
+                        "Invalid option 'orderingKey' '{}': {EXPECTED}",
                         text.chars().take(64).collect::<String>()
                     ),
                 )
@@ -74,7 +81,7 @@ impl OrderingKey {
             Self::Author => content.author(),
             Self::Tag => content.tag(),
             Self::Group => content.group(),
-            Self::Data(path) => return path.find(data).unwrap_or_default(),
+            Self::Data(path) => return path.find(content, data).unwrap_or_default(),
         })
     }
 }
@@ -102,101 +109,138 @@ impl DataPath {
                 .map(str::to_owned)
                 .collect(),
         };
-        let is_sound = keys.len() <= DATA_PATH_KEYS_MAX && keys.iter().all(|key| !key.is_empty());
+        // A bracket would be taken for the way into a list.
+        let is_key = |key: &String| !key.is_empty() && !key.contains(['[', ']']);
+        let is_sound = keys.len() <= DATA_PATH_KEYS_MAX && keys.iter().all(is_key);
         is_sound.then_some(Self { entry, keys })
     }
 
-    /// The scalar that stands there, as text.
-    pub fn find<'a>(&self, data: &'a [Data]) -> Option<Cow<'a, str>> {
+    /// The scalar that stands there, as text. `data` is what there is of the values of the message: those that were
+    /// deleted are left out, and change nothing about which is which.
+    pub fn find<'a>(&self, content: &RecordContent, data: &'a [Data]) -> Option<Cow<'a, str>> {
         let value = match self.entry {
-            Some(entry) => data.get(entry)?,
+            Some(entry) => {
+                let id = content.data_refs().get(entry)?.id;
+                data.iter().find(|data| data.id == id)?
+            }
             None => data.iter().find(|data| data.value.get() != "null")?,
         };
-        let mut json: &RawValue = &value.value;
+        let mut json = value.value.get();
         for key in &self.keys {
             json = member(json, key)?;
         }
-        scalar(json.get())
+        scalar(json)
     }
 }
 
 /// The member of an object. Of two with one name it is the last, as elsewhere.
-fn member<'a>(json: &'a RawValue, key: &str) -> Option<&'a RawValue> {
-    let members: Members<'a> = serde_json::from_str(json.get()).ok()?;
-    let named = members.0.into_iter().filter(|(name, _)| *name == key);
-    named.map(|(_, value)| value).next_back()
+fn member<'a>(json: &'a str, name: &str) -> Option<&'a str> {
+    let mut json = serde_json::Deserializer::from_str(json);
+    json.deserialize_map(Member(name)).ok().flatten()
 }
 
-/// The members of an object, their values not looked into.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+/// Goes through the members of an object without looking into them.
+struct Member<'n>(&'n str);
 
-impl<'de> serde::Deserialize<'de> for Members<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Option<&'de str>;
 
-struct MembersVisitor;
-
-impl<'de> serde::de::Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-        let mut members = Vec::new();
-        while let Some(Name(name)) = map.next_key()? {
-            members.push((name, map.next_value()?));
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            // A name need not be a text that there can be, such as half of a pair of surrogates.
+            if text(name.get()).is_some_and(|name| name == self.0) {
+                found = Some(value.get());
+            }
         }
-        Ok(Members(members))
+        Ok(found)
     }
 }
 
-/// A name, borrowed where it has no escapes.
-#[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+/// A text of JSON without its quotes and escapes, if it is one.
+fn text(json: &str) -> Option<Cow<'_, str>> {
+    let within = json.strip_prefix('"')?.strip_suffix('"')?;
+    match within.contains('\\') {
+        false => Some(Cow::Borrowed(within)),
+        true => serde_json::from_str(json).ok().map(Cow::Owned),
+    }
+}
 
 /// A text without its quotes, a number or a word as it is written; nothing for what is no scalar.
 fn scalar(json: &str) -> Option<Cow<'_, str>> {
     match json.as_bytes().first()? {
         b'{' | b'[' => None,
-        b'"' => serde_json::from_str::<Name<'_>>(json)
-            .ok()
-            .map(|name| name.0),
         _ if json == "null" => None,
-        _ => Some(Cow::Borrowed(json)),
+        // What cannot be a text is as different as it is written.
+        _ => Some(text(json).unwrap_or(Cow::Borrowed(json))),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+    use uuid::Uuid;
+
     use crate::data::{Hash, Validator};
-    use crate::id::DataId;
+    use crate::event::EventType;
+    use crate::id::{DataId, MessageId};
     use crate::name::Namespace;
+    use crate::record::RecordEvent;
     use crate::time::Timestamp;
 
+    /// A message with so many values.
+    fn content(values: usize) -> RecordContent {
+        let hash = "0".repeat(64);
+        let refs: Vec<String> = (0..values)
+            .map(|index| format!(r#"{{"id":"{}","hash":"{hash}"}}"#, id(index)))
+            .collect();
+        let json = format!(r#"{{"data":[{}]}}"#, refs.join(","));
+        let message = 0..json.len();
+        let event = RecordEvent {
+            topic: "t".into(),
+            json: Bytes::from(json),
+        };
+        RecordContent::new(
+            MessageId(Uuid::nil()),
+            Namespace::new("default"),
+            EventType::MessageConfirmed,
+            Timestamp::from_nanos(0),
+            vec![event],
+            message,
+        )
+    }
+
+    fn id(index: usize) -> Uuid {
+        Uuid::from_u128(index as u128 + 1)
+    }
+
+    /// What a path leads to in a message with these values; the empty one was deleted.
     fn found(path: &str, values: &[&str]) -> Option<String> {
-        let value = |json: &&str| {
-            Data::new(
-                DataId(uuid::Uuid::nil()),
+        let value = |(index, json): (usize, &&str)| {
+            let value = RawValue::from_string((*json).to_owned()).ok()?;
+            Some(Data::new(
+                DataId(id(index)),
                 Validator::Json,
                 Namespace::new("default"),
                 Hash([0; 32]),
                 Timestamp::from_nanos(0),
-                RawValue::from_string((*json).to_owned()).unwrap(),
-            )
+                value,
+            ))
         };
-        let data: Vec<Data> = values.iter().map(value).collect();
+        let data: Vec<Data> = values.iter().enumerate().filter_map(value).collect();
         let path = DataPath::parse(path).unwrap();
-        path.find(&data).map(Cow::into_owned)
+        path.find(&content(values.len()), &data)
+            .map(Cow::into_owned)
     }
 
     #[test]
     fn a_path_leads_to_a_scalar() {
-        let value = r#"{"a":{"b":"x\"y","n":12.50,"t":true,"o":{},"z":null},"":1,"a.b":2,"ä":3,"d":1,"d":2}"#;
+        let value = r#"{"a":{"b":"x\"y","n":12.50,"t":true,"o":{},"z":null},"":1,"a.b":2,"ä":3,"d":1,"d":2,"\u0065":4,"\ud800":5,"\"":6,"f":"\ud800"}"#;
         for (path, expected) in [
             ("data.a.b", Some("x\"y")),
             ("data.a.n", Some("12.50")),
@@ -206,6 +250,9 @@ mod tests {
             ("data.a", None),
             ("data.ä", Some("3")),
             ("data.d", Some("2")),
+            ("data.e", Some("4")),
+            ("data.f", Some(r#""\ud800""#)),
+            ("data.\"", Some("6")),
             ("data.nothing.b", None),
             ("data.a.b.c", None),
         ] {
@@ -219,6 +266,12 @@ mod tests {
             ("data[1].a", &["1", r#"{"a":2}"#], Some("2")),
             ("data[0]", &["null", "2"], None),
             ("data[9].a", &["1"], None),
+            ("data[1]", &["", "2", "3"], Some("2")),
+            ("data[0]", &["", "2"], None),
+            ("data", &["", "2"], Some("2")),
+            ("data.a", &["[1]"], None),
+            ("data.a", &["7"], None),
+            ("data.a", &["\"a\""], None),
         ] {
             assert_eq!(found(path, values).as_deref(), expected, "{path}");
         }
@@ -242,6 +295,9 @@ mod tests {
             "data[-1]",
             "data[+1]",
             "data[1]a",
+            "data[1][2]",
+            "data.a[0]",
+            "data.a]",
             "data[99999999999999999999]",
             &long,
             &deep,

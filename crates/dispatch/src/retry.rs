@@ -25,7 +25,8 @@ pub fn delay(delays: &Delays, failures: u32, seed: u64) -> Duration {
                 if base >= max.as_nanos() || factor_permille <= 1_000 || base == 0 {
                     break;
                 }
-                base = base * u128::from(factor_permille) / 1_000;
+                // Rounded up, so that also what is a nanosecond long grows.
+                base = (base * u128::from(factor_permille)).div_ceil(1_000);
             }
             spread(
                 base.min(max.as_nanos()),
@@ -83,6 +84,13 @@ mod tests {
             delay(&growing(1_001, 0), u32::MAX, 7),
             Duration::from_secs(30)
         );
+        let shortest = Delays::Growing {
+            initial: Duration::from_nanos(1),
+            max: Duration::from_secs(30),
+            factor_permille: 1_001,
+            jitter_permille: 0,
+        };
+        assert_eq!(delay(&shortest, u32::MAX, 7), Duration::from_secs(30));
         let nothing = Delays::Growing {
             initial: Duration::ZERO,
             max: Duration::from_secs(30),
