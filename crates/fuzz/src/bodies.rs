@@ -2,15 +2,17 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use photinus_contract::message::GroupInput;
 use photinus_contract::object::Object;
+use photinus_contract::retry::DELAY_MAX;
 use photinus_contract::store::NamespaceInfo;
 use photinus_contract::{
     Data, DataRef, Message, MessageInput, Namespace, Secrets, Subscription, SubscriptionFilter,
     SubscriptionId, SubscriptionOptions, Timestamp,
 };
-use photinus_dispatch::Filter;
+use photinus_dispatch::{Filter, delay};
 use photinus_engine::SubscriptionInput;
 use photinus_store_sqlite::Config as SqliteConfig;
 use photinus_transport_websockets::Config as WebSocketsConfig;
@@ -27,6 +29,9 @@ pub fn bodies(input: &[u8]) {
         subscription(input);
         reread::<SubscriptionFilter>(input);
         reread::<SubscriptionOptions>(input);
+        if let Ok(Object(Some(options))) = serde_json::from_slice(input) {
+            check_options(&options);
+        }
         reread::<GroupInput>(input);
         reread::<Subscription>(input);
         reread::<NamespaceInfo>(input);
@@ -69,6 +74,7 @@ fn subscription(input: &[u8]) {
             errors::check(&error);
         }
     }
+    check_options(&input.options);
     if let Err(error) = Filter::new(&input.filter) {
         errors::check(&error);
         assert_eq!(error.code(), "FF10171");
@@ -83,6 +89,30 @@ fn subscription(input: &[u8]) {
         Timestamp::from_nanos(0),
     );
     assert_reread(&subscription);
+}
+
+/// A retry policy that is accepted gives delays within the limits; a refusal says which option it is about.
+fn check_options(options: &SubscriptionOptions) {
+    match options.policy() {
+        Ok(policy) => {
+            for failures in [1, 2, 100, u32::MAX] {
+                // The spread is at most the whole of it.
+                assert!(delay(&policy.delays, failures, 7) <= DELAY_MAX * 2);
+            }
+            assert!(policy.attempts_max != Some(0) && policy.age_max != Some(Duration::ZERO));
+        }
+        Err(error) => {
+            errors::check(&error);
+            assert!(error.to_string().contains("'retryPolicy"), "{error}");
+        }
+    }
+    match options.ordering_key() {
+        Ok(_) => {}
+        Err(error) => {
+            errors::check(&error);
+            assert_eq!(error.code(), "PH00445");
+        }
+    }
 }
 
 /// What is kept apart of a subscription's options is read with it.

@@ -43,6 +43,16 @@ pub fn queries(input: &[u8]) {
         if let Some(timeout) = &options.batch_timeout {
             again += &format!("&batchtimeout={}", encoded(timeout));
         }
+        if let Some(timeout) = &options.ack_timeout {
+            again += &format!("&acktimeout={}", encoded(timeout));
+        }
+        if let Some(key) = &options.ordering_key {
+            again += &format!("&orderingkey={}", encoded(key));
+        }
+        if let Some(policy) = &options.retry_policy {
+            let policy = serde_json::to_string(policy).unwrap();
+            again += &format!("&retrypolicy={}", encoded(&policy));
+        }
         if options.is_batch() {
             again += "&batch=true";
         }

@@ -1,6 +1,6 @@
 //! What does the query of an upgrade start?
 
-use photinus_contract::{ChangeFilter, SubscriptionFilter};
+use photinus_contract::{ChangeFilter, RetryPolicy, SubscriptionFilter};
 
 use crate::frames::Start;
 
@@ -37,6 +37,12 @@ pub(crate) fn auto_start(query: &str) -> Option<Start> {
         "" => "0".to_owned(),
         value => value.to_owned(),
     });
+    // Ours are refused by the engine if they make no sense.
+    start.options.ack_timeout = value("acktimeout").map(str::to_owned);
+    start.options.ordering_key = value("orderingkey").map(str::to_owned);
+    start.options.retry_policy = value("retrypolicy")
+        .filter(|policy| !policy.is_empty())
+        .map(RetryPolicy::from_text);
     Some(start)
 }
 
@@ -152,6 +158,28 @@ mod tests {
             assert_eq!(options.read_ahead, read_ahead, "{query}");
             assert_eq!(options.batch_timeout.as_deref(), timeout, "{query}");
         }
+    }
+
+    #[test]
+    fn what_is_ours_is_as_in_a_frame() {
+        let options = |query: &str| {
+            let options = auto_start(query).unwrap().options;
+            serde_json::to_string(&options).unwrap()
+        };
+        assert_eq!(
+            options(
+                "ephemeral&acktimeout=30s&orderingkey=data.a&retrypolicy=%7B%22then%22:%22park%22,%22factor%22:3%7D"
+            ),
+            r#"{"ackTimeout":"30s","orderingKey":"data.a","retryPolicy":{"factor":3,"then":"park"}}"#
+        );
+        assert_eq!(
+            options("ephemeral&orderingkey&retrypolicy=park"),
+            r#"{"orderingKey":"","retryPolicy":"park"}"#
+        );
+        assert_eq!(
+            options("ephemeral&retrypolicy&acktimeout="),
+            r#"{"ackTimeout":""}"#
+        );
     }
 
     #[test]
