@@ -1,8 +1,9 @@
 //! How is a retry policy written?
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -16,9 +17,23 @@ use crate::time::DurationText;
 
 /// What a subscription says about events that fail, as it was given. Whether it means anything is not known before it
 /// is [understood](Self::understood): what a store holds can be read whoever wrote it.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct RetryPolicy(#[schemars(with = "Fields")] Value);
+pub struct RetryPolicy(Value);
+
+impl JsonSchema for RetryPolicy {
+    fn schema_name() -> Cow<'static, str> {
+        Fields::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        Fields::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Fields::json_schema(generator)
+    }
+}
 
 /// `null` means the same as an absent key.
 impl<'de> Deserialize<'de> for RetryPolicy {
@@ -47,7 +62,7 @@ struct Fields {
     /// together: 0 to 1; 0.2 if it is not said, which is ±20 %.
     #[schemars(range(min = 0.0, max = 1.0))]
     jitter: Option<f64>,
-    /// In place of these four: each delay, of which the last repeats. At most 100.
+    /// In place of `initialDelay`, `maxDelay`, `factor` and `jitter`: each delay, of which the last repeats. At most 100.
     #[schemars(length(min = 1, max = 100))]
     delays: Option<Vec<String>>,
     /// How many attempts there are, the first delivery included; no end if it is not said.
