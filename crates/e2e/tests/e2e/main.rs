@@ -26,6 +26,7 @@ mod nacks;
 mod namespaces;
 mod operating;
 mod parked;
+mod policies;
 mod power_cut;
 mod processes;
 mod publishing_socket;
