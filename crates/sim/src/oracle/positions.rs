@@ -216,7 +216,7 @@ impl Oracle {
                 let replaying = &mut self.replaying;
                 let mut unparked = write.unparked.iter().map(|event| event.0);
                 let wrong = unparked.find(|event| {
-                    let replayed = replaying.gone(write.subscription, *event);
+                    let replayed = replaying.gone(write.subscription, epoch, *event);
                     !position.unpark(*event, write) && !replayed
                 });
                 if let Some(event) = wrong {

@@ -23,13 +23,15 @@ pub(super) struct Replaying {
     flying: BTreeMap<Place, (Events, ConnectionId)>,
     /// Settled: the entry may go.
     settled: BTreeSet<(SubscriptionId, i64)>,
-    /// Marked ones that were given up: until it hears of that, the owner of then may still deliver them.
-    given_up: BTreeSet<(SubscriptionId, u64, i64)>,
+    /// Marked ones whose entries are gone, and the first epoch whose owner knows it from its claim: those before may still
+    /// deliver them.
+    gone: BTreeMap<(SubscriptionId, i64), u64>,
 }
 
 impl Replaying {
-    /// The entry of an event is gone. Whether a replay has settled it.
-    pub(super) fn gone(&mut self, id: SubscriptionId, event: i64) -> bool {
+    /// The owner of an epoch has written that the entry of an event goes. Whether a replay has settled it.
+    pub(super) fn gone(&mut self, id: SubscriptionId, epoch: u64, event: i64) -> bool {
+        self.gone.insert((id, event), epoch);
         self.settled.remove(&(id, event))
     }
 
@@ -76,8 +78,8 @@ impl Oracle {
             for event in events {
                 let entry = position.parked.remove(&event.0);
                 if entry.as_ref().is_some_and(|entry| entry.replay.is_some()) {
-                    let owner = (id, position.epoch, event.0);
-                    self.replaying.given_up.insert(owner);
+                    let gone = &mut self.replaying.gone;
+                    gone.insert((id, event.0), position.epoch + 1);
                 }
                 if entry.is_some_and(|entry| entry.generation == position.generation) {
                     position.record.settle([*event]);
@@ -86,12 +88,12 @@ impl Oracle {
         }
     }
 
-    /// Whether an owner may replay an event: its entry is marked, or was until it was given up.
+    /// Whether an owner may replay an event: its entry is marked, or was until it went behind the owner's back.
     pub(super) fn may_be_replayed(&self, id: SubscriptionId, epoch: u64, event: i64) -> bool {
         let position = self.positions.get(&id);
         let entry = position.and_then(|position| position.parked.get(&event));
         entry.is_some_and(|entry| entry.replay.is_some())
-            || self.replaying.given_up.contains(&(id, epoch, event))
+            || (self.replaying.gone.get(&(id, event))).is_some_and(|known| epoch < *known)
     }
 
     /// Whether all that is handed over is replayed: it is marked, and was passed. Notes it, if it is taken.

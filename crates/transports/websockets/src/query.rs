@@ -39,7 +39,7 @@ pub(crate) fn auto_start(query: &str) -> Option<Start> {
     });
     // Ours are refused by the engine if they make no sense.
     start.options.ack_timeout = value("acktimeout").map(str::to_owned);
-    start.options.ordering_key = value("orderingkey").map(str::to_owned);
+    start.options.ordering_key = value("orderingkey").map(Box::from);
     start.options.retry_policy = value("retrypolicy")
         .filter(|policy| !policy.is_empty())
         .map(RetryPolicy::from_text);
