@@ -10,14 +10,16 @@ use serde_json::{Value, json};
 
 use crate::BoxFuture;
 use crate::change::ChangeEvent;
-use crate::delivery::{Batch, Delivery, DeliveryId, HandOver, Report, VoidReason};
+use crate::data::Data;
+use crate::delivery::{Batch, Delivery, DeliveryId, HandOver, VoidReason};
 use crate::error::CodedError;
 use crate::event::Event;
 use crate::id::{ConnectionId, SubscriptionId};
 use crate::options::SubscriptionOptions;
 use crate::subscription::Subscription;
 use crate::transport::{
-    Callbacks, Capabilities, HttpMount, HttpService, Transport, TransportPlugin,
+    Callbacks, Capabilities, Exchange, ExchangeSide, HttpMount, HttpService, Rotation, Transport,
+    TransportPlugin,
 };
 
 /// Something that a [`Scripted`] transport was asked to do.
@@ -49,6 +51,7 @@ struct State {
     hand_overs: VecDeque<HandOver>,
     changes: VecDeque<HandOver>,
     refuse_options: Option<CodedError>,
+    makes_secret: Option<String>,
     on_seen: Option<Arc<dyn Fn() + Send + Sync>>,
     mounts: Vec<HttpMount>,
 }
@@ -82,6 +85,11 @@ impl Scripted {
     /// Options are refused with this error from now on; `None` accepts them again.
     pub fn refuse_options(&self, error: Option<CodedError>) {
         self.lock().refuse_options = error;
+    }
+
+    /// From now on a subscription without a secret is given this one.
+    pub fn make_secret(&self, secret: &str) {
+        self.lock().makes_secret = Some(secret.to_owned());
     }
 
     /// `wake` is called after each thing seen.
@@ -164,6 +172,26 @@ impl Transport for Scripted {
         }})
     }
 
+    fn complete(&self, options: &mut SubscriptionOptions) {
+        if let Some(made) = self.lock().makes_secret.clone() {
+            let secret = options.other.entry("secret");
+            secret.or_insert_with(|| made.into());
+        }
+    }
+
+    fn rotate_secret(
+        &self,
+        options: &mut SubscriptionOptions,
+        rotation: Rotation,
+    ) -> Result<String, CodedError> {
+        let until = rotation.old_until;
+        let secret = rotation.secret.unwrap_or_else(|| format!("until {until}"));
+        options
+            .other
+            .insert("secret".to_owned(), secret.clone().into());
+        Ok(secret)
+    }
+
     fn validate(&self, _options: &mut SubscriptionOptions) -> Result<(), CodedError> {
         self.lock().refuse_options.clone().map_or(Ok(()), Err)
     }
@@ -209,10 +237,17 @@ impl Transport for Scripted {
 
     fn test_delivery(
         &self,
-        _subscription: Arc<Subscription>,
-        _event: Event,
-    ) -> Option<BoxFuture<'static, Result<Report, CodedError>>> {
-        Some(Box::pin(std::future::ready(Ok(Report::default()))))
+        subscription: Arc<Subscription>,
+        event: Event,
+        data: Option<Arc<[Data]>>,
+    ) -> Option<BoxFuture<'static, Result<Exchange, CodedError>>> {
+        let mut request = ExchangeSide::new(format!("{} {}", subscription.name, event.id()));
+        request.body = format!("{} values", data.map_or(0, |data| data.len()));
+        let mut exchange = Exchange::new(request);
+        exchange.response = Some(ExchangeSide::new("ok"));
+        exchange.outcome = "it would be acknowledged".to_owned();
+        exchange.settled = true;
+        Some(Box::pin(std::future::ready(Ok(exchange))))
     }
 
     fn shutdown(&self) -> BoxFuture<'static, ()> {

@@ -35,6 +35,14 @@ impl Secrets {
         self.values.is_empty()
     }
 
+    /// Those that are not in `others`, or differ there.
+    pub fn without(&self, others: &Secrets) -> Self {
+        let mut left = self.clone();
+        left.values
+            .retain(|place, value| others.get(place) != Some(value));
+        left
+    }
+
     /// The options with the values where they belong.
     pub(crate) fn put_into(&self, options: &mut Map<String, Value>) {
         for (place, value) in &self.values {

@@ -76,6 +76,13 @@ impl Subscription {
         options
     }
 
+    /// This subscription with these secrets in the place of their masks, for whoever is to see them.
+    pub fn showing(&self, secrets: &Secrets) -> Self {
+        let mut shown = self.clone();
+        secrets.put_into(&mut shown.options.other);
+        shown
+    }
+
     /// What names this subscription in a delivery.
     pub fn reference(&self) -> SubscriptionRef<'_> {
         SubscriptionRef {

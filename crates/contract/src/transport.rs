@@ -7,22 +7,28 @@
 //! *Connect-out* transports (brokers, webhooks) register their connections from `init`, one for each target;
 //! *connect-in* transports (WebSockets) register one whenever a client attaches to a subscription.
 
+mod exchange;
 mod http_mount;
+mod rotation;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use self::exchange::{Exchange, ExchangeSide};
 pub use self::http_mount::{BodyError, HttpBody, HttpMount, HttpService, PathParams};
+pub use self::rotation::Rotation;
 use crate::BoxFuture;
 use crate::change::{ChangeEvent, ChangeFilter};
-use crate::delivery::{Batch, Delivery, DeliveryId, HandOver, Report, Response, VoidReason};
+use crate::data::Data;
+use crate::delivery::{Batch, Delivery, DeliveryId, HandOver, Response, VoidReason};
 use crate::error::CodedError;
 use crate::event::Event;
 use crate::filter::SubscriptionFilter;
 use crate::id::{ConnectionId, MessageId, Sequence, SubscriptionId};
 use crate::message::{MessageInput, MessageKind};
 use crate::options::SubscriptionOptions;
+use crate::retry::Policy;
 use crate::run::Run;
 use crate::subscription::Subscription;
 
@@ -76,10 +82,36 @@ pub trait Transport: Send + Sync + 'static {
         serde_json::json!({"type": "object", "properties": {}})
     }
 
+    /// Fills in what a subscription that is to be stored leaves to the transport, such as a secret to sign with. Called
+    /// before [`validate`](Self::validate), with all secrets that are known in their places; what it puts into a place
+    /// that the schema calls secret is shown once, in the answer to whoever asked, and never again. No network.
+    fn complete(&self, _options: &mut SubscriptionOptions) {}
+
     /// Checks a subscription's options before it is stored; may change the core ones (force `withData`, for
     /// example). Pure, without network. The error is shown to the client.
     fn validate(&self, _options: &mut SubscriptionOptions) -> Result<(), CodedError> {
         Ok(())
+    }
+
+    /// What becomes of events that fail, for options that [`validate`](Self::validate) has accepted: what `retryPolicy`
+    /// says. A transport with a word of its own for it translates that here. Pure.
+    fn retry_policy(&self, options: &SubscriptionOptions) -> Policy {
+        options.policy().unwrap_or_default()
+    }
+
+    /// Puts a new secret in the place of the one that a subscription signs with, and returns it. The options have all
+    /// their secrets, and are checked and stored afterwards. What is signed until
+    /// [`old_until`](Rotation::old_until) is signed with both. `PH00449` from a transport that signs nothing, or if
+    /// this subscription has nothing to be signed. No network.
+    fn rotate_secret(
+        &self,
+        _options: &mut SubscriptionOptions,
+        _rotation: Rotation,
+    ) -> Result<String, CodedError> {
+        Err(CodedError::bad_request(
+            "PH00449",
+            "The transport of this subscription signs nothing: there is no secret to replace",
+        ))
     }
 
     /// Hands over one event. Called in sequence order for each (connection, subscription), at most
@@ -150,12 +182,16 @@ pub trait Transport: Send + Sync + 'static {
     }
 
     /// Tries a subscription with one event, outside of its stream, and returns what was exchanged; `None` if
-    /// the transport cannot. The outcome settles nothing.
+    /// the transport cannot. The application can see that it is a test, and nothing is settled by it. The data is
+    /// that of the event's message, if the subscription asks for data.
+    ///
+    /// An attempt that fails is an exchange, too; an error says why none was made.
     fn test_delivery(
         &self,
         _subscription: Arc<Subscription>,
         _event: Event,
-    ) -> Option<BoxFuture<'static, Result<Report, CodedError>>> {
+        _data: Option<Arc<[Data]>>,
+    ) -> Option<BoxFuture<'static, Result<Exchange, CodedError>>> {
         None
     }
 
@@ -271,7 +307,8 @@ pub trait Callbacks: Send + Sync + 'static {
     /// for an unknown id, does nothing.
     fn connection_closed(&self, connection: &ConnectionId);
 
-    /// Tells whether the connection can take deliveries, for all its subscriptions or for one.
+    /// Tells whether the connection can take deliveries, for all its subscriptions or for one. What was told of one
+    /// subscription ends when it is changed: it may lead elsewhere now.
     fn connection_state(&self, connection: &ConnectionId, scope: Scope, state: ConnectionState);
 
     /// Settles a delivery or a batch. An answer to a delivery that is no longer current, or that was given to

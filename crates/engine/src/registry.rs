@@ -154,6 +154,7 @@ impl Registry {
         }
         for connected in state.connections.values_mut() {
             connected.attached.remove(&id);
+            connected.forget(id);
         }
         let (done, stopped) = oneshot::channel();
         self.shard(id).post(Mail::Stop {

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use self::check::{checked, start};
+use self::check::{Durability, Passed, checked, start};
 use crate::changes::ConnectionChanges;
 use crate::core::Core;
 use crate::metrics::SubscriptionMetrics;
@@ -66,6 +66,8 @@ struct Checked {
     filter: Filter,
     options: SubscriptionOptions,
     secrets: Secrets,
+    /// To be shown once.
+    made: Secrets,
 }
 
 impl Core {
@@ -145,8 +147,8 @@ impl Core {
             .transports
             .get(transport)
             .ok_or_else(|| unknown(transport))?;
-        let kept = Secrets::default();
-        let (compiled, secrets) = checked(&transport, &filter, &mut options, &kept, &self.filters)?;
+        let ephemeral = Durability::Ephemeral;
+        let passed = checked(&transport, &filter, &mut options, ephemeral, &self.filters)?;
         let head = namespace.tail.head();
         let offset = match start(options.first_event.as_deref())? {
             Start::Oldest => Sequence::OLDEST,
@@ -164,14 +166,14 @@ impl Core {
             options,
             self.clock.now(),
         );
-        subscription.secrets = secrets;
+        subscription.secrets = passed.secrets;
         subscription.ephemeral = true;
         let subscription = Arc::new(subscription);
         let lane = namespace.metrics.lane(transport.name());
         let spec = Spec {
             metrics: Arc::new(SubscriptionMetrics::ephemeral(lane)),
             subscription: subscription.clone(),
-            filter: compiled,
+            filter: passed.filter,
             namespace,
             transport: transport.clone(),
         };
@@ -234,17 +236,20 @@ impl Core {
         let transport = self.transports.get(name).ok_or_else(|| unknown(name))?;
         let mut options = input.options.clone();
         // Another transport has no business with them.
-        let stored = stored.filter(|stored| *stored.transport == *name);
-        let kept = stored
-            .map(|stored| stored.secrets.clone())
-            .unwrap_or_default();
+        let durable = Durability::Durable(stored.filter(|stored| *stored.transport == *name));
         let filter = &input.filter;
-        let (filter, secrets) = checked(&transport, filter, &mut options, &kept, &self.filters)?;
+        let passed = checked(&transport, filter, &mut options, durable, &self.filters)?;
+        let Passed {
+            filter,
+            secrets,
+            made,
+        } = passed;
         Ok(Checked {
             transport,
             filter,
             options,
             secrets,
+            made,
         })
     }
 
@@ -274,7 +279,7 @@ impl Core {
         self.registry.put(subscription.clone(), checked.filter);
         self.tell(ChangeKind::Created, &subscription);
         self.learn_position(subscription.id).await;
-        Ok(subscription)
+        Ok(shown_once(subscription, &checked.made))
     }
 
     async fn change(
@@ -303,7 +308,7 @@ impl Core {
                 if changed.transport != stored.transport {
                     self.learn_position(changed.id).await;
                 }
-                Ok(changed)
+                Ok(shown_once(changed, &checked.made))
             }
             Ok(false) => {
                 self.registry.forget(stored.id);
@@ -317,6 +322,14 @@ impl Core {
                 Err(unavailable(error))
             }
         }
+    }
+}
+
+/// What its maker is shown: secrets that were made just now among the rest.
+fn shown_once(subscription: Arc<Subscription>, made: &Secrets) -> Arc<Subscription> {
+    match made.is_empty() {
+        true => subscription,
+        false => Arc::new(subscription.showing(made)),
     }
 }
 

@@ -2,17 +2,18 @@
 //!
 //! Every call into one goes through here, because a transport may panic, and that must harm nobody else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use photinus_contract::retry::Policy;
 use photinus_contract::secrets::SecretPlaces;
-use photinus_contract::transport::HttpMount;
+use photinus_contract::transport::{Exchange, HttpMount, Rotation};
 use photinus_contract::{
-    Batch, Capabilities, ChangeEvent, CodedError, ConnectionId, DeliveryId, HandOver, Run,
-    SubscriptionId, SubscriptionOptions, Transport, VoidReason,
+    Batch, Capabilities, ChangeEvent, CodedError, ConnectionId, Data, DeliveryId, Event, HandOver,
+    Run, Subscription, SubscriptionId, SubscriptionOptions, Transport, VoidReason,
 };
 use serde_json::Value;
 use tracing::error;
@@ -29,6 +30,8 @@ pub(crate) struct RunningTransport {
     shared_name: Arc<str>,
     capabilities: Capabilities,
     secret_places: SecretPlaces,
+    /// The names of its own options.
+    option_names: BTreeSet<String>,
     /// From the hand-over of a delivery to its outcome.
     pub(crate) ack_latency: Histogram,
     transport: Arc<dyn Transport>,
@@ -39,12 +42,18 @@ impl RunningTransport {
         let capabilities =
             contained(name, "capabilities", || transport.capabilities()).unwrap_or_default();
         let schema = contained(name, "options_schema", || transport.options_schema());
-        let secret_places = SecretPlaces::of_schema(&schema.unwrap_or_default());
+        let schema = schema.unwrap_or_default();
+        let secret_places = SecretPlaces::of_schema(&schema);
+        let options = schema["properties"].as_object();
         Self {
             name,
             shared_name: name.into(),
             capabilities,
             secret_places,
+            option_names: options
+                .into_iter()
+                .flat_map(|o| o.keys().cloned())
+                .collect(),
             ack_latency: Histogram::new(ANSWERS),
             transport,
         }
@@ -71,6 +80,11 @@ impl RunningTransport {
     /// Which of its options are secret.
     pub(crate) fn secret_places(&self) -> &SecretPlaces {
         &self.secret_places
+    }
+
+    /// Whether it has an option of its own with this name.
+    pub(crate) fn has_option(&self, name: &str) -> bool {
+        self.option_names.contains(name)
     }
 
     /// Hands over a run. What comes back is about the last delivery that was taken out.
@@ -106,12 +120,52 @@ impl RunningTransport {
 
     pub(crate) fn validate(&self, options: &mut SubscriptionOptions) -> Result<(), CodedError> {
         self.contained("validate", || self.transport.validate(options))
-            .unwrap_or_else(|| {
-                Err(CodedError::internal(format!(
-                    "transport '{}' failed to check options",
-                    self.name
-                )))
-            })
+            .unwrap_or_else(|| Err(self.failed("check options")))
+    }
+
+    /// Has it fill in what a subscription leaves to it.
+    pub(crate) fn complete(&self, options: &mut SubscriptionOptions) -> Result<(), CodedError> {
+        self.contained("complete", || self.transport.complete(options))
+            .ok_or_else(|| self.failed("complete options"))
+    }
+
+    /// What becomes of events that fail.
+    pub(crate) fn retry_policy(&self, options: &SubscriptionOptions) -> Policy {
+        self.contained("retry_policy", || self.transport.retry_policy(options))
+            .unwrap_or_else(|| options.policy().unwrap_or_default())
+    }
+
+    /// Replaces a secret among the options, and returns the new one.
+    pub(crate) fn rotate_secret(
+        &self,
+        options: &mut SubscriptionOptions,
+        rotation: Rotation,
+    ) -> Result<String, CodedError> {
+        self.contained("rotate_secret", || {
+            self.transport.rotate_secret(options, rotation)
+        })
+        .unwrap_or_else(|| Err(self.failed("replace a secret")))
+    }
+
+    /// Tries a subscription; `None` if it cannot.
+    pub(crate) async fn test_delivery(
+        &self,
+        subscription: Arc<Subscription>,
+        event: Event,
+        data: Option<Arc<[Data]>>,
+    ) -> Option<Result<Exchange, CodedError>> {
+        let tried = self.contained("test_delivery", || {
+            self.transport.test_delivery(subscription, event, data)
+        });
+        let Some(tried) = tried else {
+            return Some(Err(self.failed("try a subscription")));
+        };
+        let exchange = AssertUnwindSafe(tried?).catch_unwind().await;
+        Some(exchange.unwrap_or_else(|_| Err(self.failed("try a subscription"))))
+    }
+
+    fn failed(&self, what: &str) -> CodedError {
+        CodedError::internal(format!("transport '{}' failed to {what}", self.name))
     }
 
     pub(crate) fn http_mounts(&self) -> Vec<HttpMount> {

@@ -4,11 +4,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use photinus_contract::transport::{ConnectionState, HttpMount, Published, Scope};
+use photinus_contract::retry::Policy;
+use photinus_contract::transport::{
+    ConnectionState, Exchange, HttpMount, Published, Rotation, Scope,
+};
 use photinus_contract::{
     Batch, BoxFuture, Callbacks, Capabilities, ChangeEvent, ChangeFilter, CodedError, ConnectionId,
-    Delivery, DeliveryId, Event, HandOver, Matcher, MessageInput, MessageKind, Report, Response,
-    Run, Subscription, SubscriptionFilter, SubscriptionId, SubscriptionOptions, Transport,
+    Data, Delivery, DeliveryId, Event, HandOver, Matcher, MessageInput, MessageKind, Response, Run,
+    Subscription, SubscriptionFilter, SubscriptionId, SubscriptionOptions, Transport,
     TransportPlugin, VoidReason,
 };
 use serde_json::Value;
@@ -80,6 +83,23 @@ impl Transport for WatchedTransport {
 
     fn options_schema(&self) -> Value {
         self.inner.options_schema()
+    }
+
+    fn complete(&self, options: &mut SubscriptionOptions) {
+        self.journal
+            .timed("complete", || self.inner.complete(options));
+    }
+
+    fn retry_policy(&self, options: &SubscriptionOptions) -> Policy {
+        self.inner.retry_policy(options)
+    }
+
+    fn rotate_secret(
+        &self,
+        options: &mut SubscriptionOptions,
+        rotation: Rotation,
+    ) -> Result<String, CodedError> {
+        self.inner.rotate_secret(options, rotation)
     }
 
     fn validate(&self, options: &mut SubscriptionOptions) -> Result<(), CodedError> {
@@ -200,8 +220,9 @@ impl Transport for WatchedTransport {
         &self,
         subscription: Arc<Subscription>,
         event: Event,
-    ) -> Option<BoxFuture<'static, Result<Report, CodedError>>> {
-        self.inner.test_delivery(subscription, event)
+        data: Option<Arc<[Data]>>,
+    ) -> Option<BoxFuture<'static, Result<Exchange, CodedError>>> {
+        self.inner.test_delivery(subscription, event, data)
     }
 
     fn shutdown(&self) -> BoxFuture<'static, ()> {

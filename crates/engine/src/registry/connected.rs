@@ -32,6 +32,11 @@ impl Connected {
         self.down == self.excepted.contains(&id)
     }
 
+    /// What was told of this subscription alone does not hold any more.
+    pub(super) fn forget(&mut self, id: SubscriptionId) {
+        self.excepted.remove(&id);
+    }
+
     pub(super) fn note(&mut self, scope: Scope, state: &ConnectionState) {
         if let (Scope::All, Some(changes)) = (scope, &self.changes) {
             changes.note(state);

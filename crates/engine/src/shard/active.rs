@@ -343,7 +343,7 @@ fn dispatcher_config(spec: &Spec, window_bytes_max: usize) -> DispatcherConfig {
         batch_timeout: options.is_batch().then_some(batch_timeout),
         ack_timeout: options.ack_timeout().ok().flatten(),
         window_bytes_max,
-        policy: options.policy().unwrap_or_default(),
+        policy: spec.transport.retry_policy(options),
         keyed: !options.is_batch() && options.ordering_key().is_ok_and(|order| order.is_some()),
     }
 }

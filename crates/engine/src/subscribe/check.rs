@@ -3,7 +3,8 @@
 use photinus_contract::options::BATCH_TIMEOUT_DEFAULT;
 use photinus_contract::store::Start;
 use photinus_contract::{
-    CodedError, DurationText, Secrets, Sequence, SubscriptionFilter, SubscriptionOptions,
+    CodedError, DurationText, Secrets, Sequence, Subscription, SubscriptionFilter,
+    SubscriptionOptions,
 };
 use photinus_dispatch::Filter;
 
@@ -13,21 +14,51 @@ use crate::transports::RunningTransport;
 /// Largest filter and options together, as JSON, in bytes.
 const SUBSCRIPTION_BYTES_MAX: usize = 256 << 10;
 
-/// The checks that durable and ephemeral subscriptions share. Fills in the defaults of batches and the secrets
-/// that are kept, and takes all secrets out again.
+/// Whether a subscription is stored.
+pub(super) enum Durability<'a> {
+    Ephemeral,
+    /// It is; and this is the one that it replaces, if that is of the same transport.
+    Durable(Option<&'a Subscription>),
+}
+
+/// What passed the checks.
+pub(super) struct Passed {
+    pub(super) filter: Filter,
+    pub(super) secrets: Secrets,
+    /// Those among the secrets that the transport has made just now.
+    pub(super) made: Secrets,
+}
+
+/// The checks that durable and ephemeral subscriptions share. Fills in the defaults of batches, the secrets that are
+/// kept and what the transport makes, and takes all secrets out again.
 pub(super) fn checked(
     transport: &RunningTransport,
     filter: &SubscriptionFilter,
     options: &mut SubscriptionOptions,
-    kept: &Secrets,
+    durability: Durability<'_>,
     filters: &Filters,
-) -> Result<(Filter, Secrets), CodedError> {
-    transport.secret_places().recall(&mut options.other, kept)?;
+) -> Result<Passed, CodedError> {
+    let places = transport.secret_places();
+    let mut made = Secrets::default();
+    let mut stored = None;
+    match durability {
+        Durability::Ephemeral => places.recall(&mut options.other, &made)?,
+        Durability::Durable(replaced) => {
+            stored = replaced.map(|replaced| &replaced.options);
+            let kept = replaced.map(|replaced| &replaced.secrets);
+            places.recall(&mut options.other, kept.unwrap_or(&made))?;
+            let known = places.take(&mut options.other.clone());
+            transport.complete(options)?;
+            made = places.take(&mut options.other.clone()).without(&known);
+        }
+    }
     let tls = options
         .other
         .get("tlsConfigName")
         .and_then(|name| name.as_str());
-    if let Some(name) = tls.filter(|name| !name.is_empty()) {
+    // A transport with an option of that name knows which there are.
+    let tls = tls.filter(|name| !name.is_empty() && !transport.has_option("tlsConfigName"));
+    if let Some(name) = tls {
         return Err(CodedError::bad_request(
             "FF10455",
             format!("Unknown TLS configuration '{name}' in option 'tlsConfigName'"),
@@ -53,7 +84,10 @@ pub(super) fn checked(
             ));
         }
     }
-    if options.is_batch() && options.with_data == Some(true) {
+    // What is stored may come back as it is shown: a transport may have added `withData` to it.
+    let is_as_stored =
+        stored.is_some_and(|stored| stored.is_batch() && stored.with_data == Some(true));
+    if options.is_batch() && options.with_data == Some(true) && !is_as_stored {
         return Err(CodedError::bad_request(
             "FF10460",
             "Options 'batch' and 'withData' cannot be used together",
@@ -81,7 +115,12 @@ pub(super) fn checked(
         options.batch_timeout = Some(timeout.unwrap_or_else(|| BATCH_TIMEOUT_DEFAULT.into()));
     }
     let filter = filters.compile(filter)?;
-    Ok((filter, transport.secret_places().take(&mut options.other)))
+    let secrets = places.take(&mut options.other);
+    Ok(Passed {
+        filter,
+        secrets,
+        made,
+    })
 }
 
 fn check_duration(text: Option<&str>, option: &str) -> Result<(), CodedError> {

@@ -81,9 +81,10 @@ pub(super) async fn panics(bench: &mut Bench) -> Kept {
         .call("http_mounts", |transport| transport.http_mounts().len())
         .await?;
     let (tried, event) = (subscription.clone(), delivery.event.clone());
+    let data = delivery.data.clone();
     let trial = bench
         .call("test_delivery", move |transport| {
-            transport.test_delivery(tried, event)
+            transport.test_delivery(tried, event, data)
         })
         .await?;
     if let Some(trial) = trial {
