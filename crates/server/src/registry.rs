@@ -44,6 +44,7 @@ pub(crate) fn transports() -> Transports {
         listeners: system.listeners(),
         plugins: vec![
             Box::new(photinus_transport_websockets::WebSockets),
+            Box::new(photinus_transport_webhooks::Webhooks),
             Box::new(system),
         ],
     }

@@ -1,0 +1,149 @@
+//! What does a receiver wish besides its status?
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
+use photinus_contract::{DurationText, Outcome, Timestamp};
+
+/// What to do with the event, whatever the status says: `retry`, `park`, `skip` or `pause`.
+const NACK: &str = "photinus-nack";
+/// How long to wait, for `retry` and `pause`.
+const NACK_DELAY: &str = "photinus-nack-delay";
+/// Why, for people.
+const NACK_REASON: &str = "photinus-nack-reason";
+/// Longest reason that is taken, in characters.
+const REASON_MAX: usize = 256;
+/// Longest wait that is taken. What is longer is this long.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the headers of an answer wish.
+#[derive(Debug, Default)]
+pub(crate) struct Wish {
+    /// How long to wait before the next attempt.
+    pub(crate) retry_after: Option<Duration>,
+    /// What is to become of the event.
+    pub(crate) nack: Option<Outcome>,
+}
+
+impl Wish {
+    pub(super) fn of(headers: &HeaderMap, now: Timestamp) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let retry_after = text(RETRY_AFTER.as_str()).and_then(|text| wait(text.trim(), now));
+        let delay = text(NACK_DELAY).and_then(|text| text.trim().parse::<DurationText>().ok());
+        let delay = delay
+            .map(|delay| delay.value().min(WAIT_MAX))
+            .or(retry_after);
+        let reason = match text(NACK_REASON).map(str::trim) {
+            None | Some("") => "the receiver asked for it".to_owned(),
+            Some(given) => given.chars().take(REASON_MAX).collect(),
+        };
+        let nack = match text(NACK).map(|text| text.trim().to_ascii_lowercase()) {
+            Some(action) => match action.as_str() {
+                "retry" => Some(Outcome::Retry {
+                    delay,
+                    counted: true,
+                    reason,
+                }),
+                "park" => Some(Outcome::Park { reason }),
+                "skip" => Some(Outcome::Skip { reason }),
+                "pause" => Some(Outcome::Pause {
+                    until: delay.map(|delay| later(now, delay)),
+                    reason,
+                }),
+                _ => None,
+            },
+            None => None,
+        };
+        Self { retry_after, nack }
+    }
+}
+
+fn later(now: Timestamp, delay: Duration) -> Timestamp {
+    let nanos = i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX);
+    Timestamp::from_nanos(now.as_nanos().saturating_add(nanos))
+}
+
+/// Seconds, or a date of HTTP.
+fn wait(text: &str, now: Timestamp) -> Option<Duration> {
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = httpdate::parse_http_date(text).ok()?;
+            let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+            let now = Duration::from_nanos(u64::try_from(now.as_nanos()).ok()?);
+            date.saturating_sub(now)
+        }
+    };
+    Some(wait.min(WAIT_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    fn wish(headers: &[(&'static str, &'static str)]) -> Wish {
+        let headers = headers.iter().map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
+        // 1994-11-06T08:49:37Z
+        let now = Timestamp::from_nanos(784_111_777_000_000_000);
+        Wish::of(&headers.collect(), now)
+    }
+
+    #[test]
+    fn a_wait_is_seconds_or_a_date() {
+        for (text, expected) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("99999999999", Some(WAIT_MAX.as_secs())),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sun, 06 Nov 1994 08:48:37 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+            ("1.5", None),
+        ] {
+            let wish = wish(&[("retry-after", text)]);
+            assert_eq!(
+                wish.retry_after,
+                expected.map(Duration::from_secs),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_header_says_what_becomes_of_the_event() {
+        let nack = |headers: &[(&'static str, &'static str)]| format!("{:?}", wish(headers).nack);
+        assert_eq!(nack(&[("photinus-nack", "explode")]), "None");
+        let reason = ("photinus-nack-reason", "not for me");
+        assert_eq!(
+            nack(&[("photinus-nack", "Park"), reason]),
+            "Some(Park { reason: \"not for me\" })"
+        );
+        assert_eq!(
+            nack(&[("photinus-nack", "skip")]),
+            "Some(Skip { reason: \"the receiver asked for it\" })"
+        );
+        assert_eq!(
+            nack(&[
+                ("photinus-nack", "retry"),
+                ("photinus-nack-delay", "1m"),
+                reason
+            ]),
+            "Some(Retry { delay: Some(60s), counted: true, reason: \"not for me\" })"
+        );
+        assert_eq!(
+            nack(&[("photinus-nack", "pause"), ("retry-after", "60"), reason]),
+            "Some(Pause { until: Some(1994-11-06T08:50:37Z), reason: \"not for me\" })"
+        );
+        assert_eq!(
+            nack(&[("photinus-nack", "pause"), reason]),
+            "Some(Pause { until: None, reason: \"not for me\" })"
+        );
+    }
+}

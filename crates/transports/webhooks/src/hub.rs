@@ -1,0 +1,178 @@
+//! What do all webhooks share?
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use photinus_contract::{
+    Callbacks, CodedError, ConnectionId, DeliveryId, Subscription, SubscriptionId,
+    SubscriptionOptions,
+};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::client::Clients;
+use crate::config::{Config, Understood};
+use crate::lane::Lane;
+use crate::receiver::Limits;
+use crate::route::Route;
+use crate::settings::{Reader, Settings};
+use crate::stations::{Shown, Stations, Telling};
+
+/// How often lanes are looked at that nothing was sent on.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The one connection of this transport, and all that runs on it.
+pub(crate) struct Hub {
+    config: Config,
+    understood: Understood,
+    telling: Arc<Telling>,
+    clients: Clients,
+    stations: Stations,
+    lanes: RwLock<Lanes>,
+}
+
+#[derive(Default)]
+struct Lanes {
+    known: HashMap<SubscriptionId, Arc<Lane>>,
+    /// A task looks for those that are over.
+    are_swept: bool,
+    is_closed: bool,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        config: Config,
+        connection: ConnectionId,
+        callbacks: Arc<dyn Callbacks>,
+    ) -> Result<Self, String> {
+        let understood = config.understood()?;
+        let telling = Arc::new(Telling {
+            connection,
+            callbacks,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        let limits = Limits {
+            failures: config.breaker_failures,
+            delay: config.breaker_delay.value(),
+            delay_max: config.breaker_delay_max.value(),
+            window_max: config.requests_per_receiver_max,
+        };
+        let tls = config.tls.clone();
+        Ok(Self {
+            clients: Clients::new(understood.allowed.clone(), tls, telling.tasks.clone()),
+            stations: Stations::new(telling.clone(), limits),
+            lanes: RwLock::default(),
+            config,
+            understood,
+            telling,
+        })
+    }
+
+    pub(crate) fn connection(&self) -> &ConnectionId {
+        &self.telling.connection
+    }
+
+    pub(crate) fn callbacks(&self) -> &Arc<dyn Callbacks> {
+        &self.telling.callbacks
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.telling.tasks
+    }
+
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.telling.stop
+    }
+
+    pub(crate) fn response_bytes_max(&self) -> usize {
+        self.config.response_bytes_max
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader {
+            config: &self.config,
+            understood: &self.understood,
+        }
+    }
+
+    /// Understands options, which have their secrets.
+    pub(crate) fn settings(&self, options: &SubscriptionOptions) -> Result<Settings, CodedError> {
+        self.reader().read(options)
+    }
+
+    /// Where a subscription leads now.
+    pub(crate) fn route(&self, subscription: Arc<Subscription>) -> Result<Route, CodedError> {
+        Route::new(subscription, &self.reader(), &self.clients, &self.stations)
+    }
+
+    /// The lane of a subscription; `None` after the end.
+    pub(crate) fn lane(self: &Arc<Self>, id: SubscriptionId) -> Option<Arc<Lane>> {
+        if let Some(lane) = self.known_lane(id) {
+            return Some(lane);
+        }
+        let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+        if lanes.is_closed {
+            return None;
+        }
+        let lane = lanes.known.entry(id);
+        let lane = lane
+            .or_insert_with(|| Arc::new(Lane::new(id, self.clone())))
+            .clone();
+        if !std::mem::replace(&mut lanes.are_swept, true) {
+            let hub = self.clone();
+            self.tasks().spawn(hub.sweep());
+        }
+        Some(lane)
+    }
+
+    pub(crate) fn void(&self, id: SubscriptionId, delivery: DeliveryId) {
+        if let Some(lane) = self.known_lane(id) {
+            lane.void(delivery);
+        }
+    }
+
+    fn known_lane(&self, id: SubscriptionId) -> Option<Arc<Lane>> {
+        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        lanes.known.get(&id).cloned()
+    }
+
+    /// The receivers that are in use.
+    pub(crate) fn receivers(&self) -> Vec<Shown> {
+        self.stations.shown()
+    }
+
+    /// Takes nothing any more, gives up what is under way, and waits for it.
+    pub(crate) async fn close(&self) {
+        self.stop().cancel();
+        let lanes = {
+            let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+            lanes.is_closed = true;
+            std::mem::take(&mut lanes.known)
+        };
+        // With them go the clients, and with these the connections that are kept.
+        drop(lanes);
+        self.tasks().close();
+        self.tasks().wait().await;
+    }
+
+    /// Forgets lanes that are over, for as long as there are any.
+    async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.stop().cancelled() => return,
+                () = tokio::time::sleep(SWEEP) => {}
+            }
+            let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+            // Whoever holds one is about to hand something over.
+            lanes
+                .known
+                .retain(|_, lane| Arc::strong_count(lane) > 1 || !lane.is_over());
+            if lanes.known.is_empty() {
+                lanes.are_swept = false;
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! How is an event sent once?
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use photinus_contract::{Outcome, Report, Response};
+use tokio::time::{Instant, timeout};
+use tracing::error;
+
+use super::job::Job;
+use super::not_attempted;
+use crate::answer::Answer;
+use crate::clock;
+use crate::hub::Hub;
+use crate::options::ConfirmationMode;
+use crate::receiver::Word;
+use crate::request::{Composer, Prepared};
+use crate::route::Route;
+use crate::stations::Probe;
+use crate::verdict::{Decision, NoAnswer, judge};
+
+/// Sends events and says what became of them. Where it is enough that they were sent, `told` is called then, and what
+/// comes back afterwards is late.
+pub(crate) async fn attempt(hub: &Hub, job: Job, told: impl FnOnce()) -> Option<Response> {
+    let (subscription, delivery) = (job.route.subscription.id, job.delivery);
+    let attempted = AssertUnwindSafe(attempt_once(hub, job, told)).catch_unwind();
+    match attempted.await {
+        Ok(response) => Some(response),
+        Err(_) => {
+            // What there is to say was said by the panic.
+            error!(%subscription, "sending a webhook panicked");
+            let outcome = Outcome::retry("the transport panicked");
+            Some(Response::new(subscription, delivery, outcome))
+        }
+    }
+}
+
+async fn attempt_once(hub: &Hub, mut job: Job, told: impl FnOnce()) -> Response {
+    let route = job.route.clone();
+    let answer_with = |outcome| Response::new(route.subscription.id, job.delivery, outcome);
+    let mut probe = job.probe.take();
+    let Some(_permit) = route.station.begin(probe.is_some()).await else {
+        return answer_with(not_attempted());
+    };
+    let begun = Instant::now();
+    let composer = Composer {
+        subscription: &route.subscription,
+        settings: &route.settings,
+        now: clock::now(),
+        is_test: false,
+    };
+    let (mut txtype, mut heard) = (None, Heard::new(&route, begun, probe.take()));
+    let result = match job.events.request(&composer) {
+        Ok(None) => return answer_with(Outcome::ack()),
+        Err(reason) => Err(NoAnswer::NotSent(reason)),
+        Ok(Some(prepared)) => {
+            txtype = prepared.reply_txtype.clone();
+            exchange(&route, prepared, hub.response_bytes_max(), told).await
+        }
+    };
+    let judged = judge(&route.settings, job.events.attempt(), &result, clock::now());
+    heard.word = judged.word;
+    let mut response = answer_with(Outcome::ack());
+    match judged.decision {
+        Decision::Settle(outcome) => response.outcome = outcome,
+        Decision::Reply(value) => {
+            let txtype = txtype.as_deref();
+            job.events
+                .replied(&route.settings, txtype, &value, &mut response);
+        }
+    }
+    response.with_report(report(&result, begun))
+}
+
+/// Sends a request and reads the answer, within the time there is.
+pub(crate) async fn exchange(
+    route: &Route,
+    prepared: Prepared,
+    response_bytes_max: usize,
+    told: impl FnOnce(),
+) -> Result<Answer, NoAnswer> {
+    let limit = route.settings.request_timeout;
+    let exchanged = async {
+        let request = prepared.request;
+        let response = match route.settings.mode {
+            ConfirmationMode::Fastack => route.client.send_and_tell(request, told).await,
+            _ => route.client.send(request).await,
+        };
+        let response = response.map_err(|error| error.0)?;
+        Answer::read(response, response_bytes_max).await
+    };
+    match timeout(limit, exchanged).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(reason)) => Err(NoAnswer::Failed(reason)),
+        Err(_) => Err(NoAnswer::Failed(format!("no answer within {limit:?}"))),
+    }
+}
+
+/// For the attempt log.
+fn report(result: &Result<Answer, NoAnswer>, begun: Instant) -> Report {
+    let duration = begun.elapsed();
+    match result {
+        Ok(answer) => answer.report(duration),
+        Err(NoAnswer::NotSent(reason) | NoAnswer::Failed(reason)) => {
+            let mut report = Report::default();
+            report.duration = Some(duration);
+            report.excerpt = Some(reason.clone());
+            report
+        }
+    }
+}
+
+/// Tells the receiver's station what an attempt says, also one that is given up.
+struct Heard<'a> {
+    route: &'a Route,
+    begun: Instant,
+    probe: Option<Probe>,
+    word: Word,
+}
+
+impl<'a> Heard<'a> {
+    fn new(route: &'a Route, begun: Instant, probe: Option<Probe>) -> Self {
+        Self {
+            route,
+            begun,
+            probe,
+            word: Word::Nothing,
+        }
+    }
+}
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        let station = &self.route.station;
+        station.hear(&self.word, self.begun, self.probe.take());
+    }
+}

@@ -1,0 +1,45 @@
+//! How do applications get their events as webhooks?
+//!
+//! Each event is a request to the URL of its subscription, signed as Standard Webhooks says; the answer settles it. One
+//! connection serves all subscriptions, and no application has to come first.
+//!
+//! ```text
+//!   engine ── deliver ──▶ lane ── one by one, or side by side ──▶ attempt ──▶ client ──▶ receiver
+//!                          │  one a subscription                    │  ▲
+//!                          ▼                                        ▼  └───── answer ◀──┘
+//!                       station, one a receiver: how many at once, and whether it is left alone
+//!   engine ◀─ respond ──── lane ◀──────────────── verdict ◀─────────┘
+//! ```
+//!
+//! Every address is checked when it is connected to (`guard`), because whoever may make a subscription could have this
+//! server ask what only this server can reach.
+
+mod config;
+mod options;
+mod settings;
+mod transport;
+
+mod hub;
+mod lane;
+mod route;
+
+mod receiver;
+mod stations;
+
+mod cloudevents;
+mod fields;
+mod request;
+mod signing;
+
+mod client;
+mod guard;
+
+mod answer;
+mod trial;
+mod verdict;
+
+mod clock;
+
+pub use crate::config::{Config, TlsFiles};
+pub use crate::options::ConfirmationMode;
+pub use crate::transport::Webhooks;
