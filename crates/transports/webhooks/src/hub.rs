@@ -90,6 +90,16 @@ impl Hub {
         self.config.response_bytes_max
     }
 
+    /// The names of certificates that an operator has set.
+    pub(crate) fn tls_names(&self) -> impl Iterator<Item = &str> {
+        self.config.tls.keys().map(String::as_str)
+    }
+
+    /// Whether a `url` may be relative.
+    pub(crate) fn has_base_url(&self) -> bool {
+        self.understood.base_url.is_some()
+    }
+
     fn reader(&self) -> Reader<'_> {
         Reader {
             config: &self.config,

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use photinus_contract::object::{null_as_default, object_or_default};
 use photinus_contract::{CodedError, DurationText};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// What counts as received.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConfirmationMode {
     /// An answer with a status of 2xx. Anything else is tried again.
@@ -43,6 +43,7 @@ pub(crate) struct Options {
     pub(crate) url: String,
     /// `POST` if empty. Only `POST`, `PUT` and `PATCH` send a body.
     #[serde(deserialize_with = "null_as_default")]
+    #[schemars(extend("pattern" = "^[!#$%&'*+.^_`|~0-9A-Za-z-]*$"))]
     pub(crate) method: String,
     /// Whether an answer is JSON, whatever it says itself.
     #[serde(deserialize_with = "null_as_default")]
@@ -89,7 +90,7 @@ pub(crate) struct Options {
     #[schemars(extend("writeOnly" = true, "pattern" = "^whsec_[A-Za-z0-9+/]{32,86}={0,2}$"))]
     pub(crate) secret: Option<String>,
     /// The secret before this one, after the time until which it signs, too.
-    #[schemars(extend("writeOnly" = true))]
+    #[schemars(extend("writeOnly" = true, "pattern" = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z whsec_[A-Za-z0-9+/]{32,86}={0,2}$"))]
     pub(crate) previous_secret: Option<String>,
     /// Whether an event is sent as a CloudEvent, and how.
     pub(crate) cloud_events: Option<CloudEvents>,

@@ -88,7 +88,16 @@ impl Transport for Running {
     }
 
     fn options_schema(&self) -> Value {
-        schemars::schema_for!(Options).to_value()
+        let mut schema = schemars::schema_for!(Options).to_value();
+        // The empty name is none.
+        let names = std::iter::once("").chain(self.hub.tls_names());
+        schema["properties"]["tlsConfigName"]["enum"] = names.collect();
+        schema["properties"]["url"]["pattern"] = match self.hub.has_base_url() {
+            true => "^.",
+            false => "^[Hh][Tt][Tt][Pp][Ss]?://",
+        }
+        .into();
+        schema
     }
 
     fn complete(&self, options: &mut SubscriptionOptions) {
@@ -134,12 +143,14 @@ impl Transport for Running {
 
     fn voided(
         &self,
-        _connection: &ConnectionId,
+        connection: &ConnectionId,
         subscription: SubscriptionId,
         delivery: DeliveryId,
         _reason: VoidReason,
     ) {
-        self.hub.void(subscription, delivery);
+        if connection == self.hub.connection() {
+            self.hub.void(subscription, delivery);
+        }
     }
 
     fn status(&self) -> Option<Value> {

@@ -23,13 +23,18 @@ async fn one(bench: &mut Bench, schema: &Value, secret: &Property) -> Kept {
     let name = format!("secret-{}", secret.name.to_lowercase());
     let given = bench.far.options(&name);
     // One that only this rule knows, unless the far end has one that fits better.
-    let marker = match given.get(&secret.name).and_then(Value::as_str) {
-        Some(given) => given.to_owned(),
-        None => format!("secret{:012x}", uuid::Uuid::new_v4().as_u128() as u64 >> 16),
+    let (marker, value) = match given.get(&secret.name) {
+        Some(given) => (text_in(given).unwrap_or_default(), given.clone()),
+        None => {
+            let marker = format!("secret{:012x}", uuid::Uuid::new_v4().as_u128() as u64 >> 16);
+            let value = samples::with_secret(schema, &secret.schema, &marker);
+            (marker, value)
+        }
     };
     let mut options: Map<String, Value> = samples::valid_object(schema);
     options.extend(given);
-    let value = samples::with_secret(schema, &secret.schema, &marker);
+    // What was sent for another secret is not of interest.
+    options.insert("firstEvent".to_owned(), json!("newest"));
     options.insert(secret.name.clone(), value.clone());
     require(
         samples::compiled(schema, "options_schema")?.is_valid(&Value::Object(options.clone())),
@@ -95,6 +100,16 @@ async fn one(bench: &mut Bench, schema: &Value, secret: &Property) -> Kept {
         hidden("a line of the log", &line)?;
     }
     bench.restart().await
+}
+
+/// The first text that a value holds.
+fn text_in(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(values) => values.iter().find_map(text_in),
+        Value::Object(values) => values.values().find_map(text_in),
+        _ => None,
+    }
 }
 
 /// The errors of `validate` for every other option that is wrong, and for the secret itself.
