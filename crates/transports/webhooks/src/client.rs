@@ -102,7 +102,7 @@ fn told(error: hyper_util::client::legacy::Error) -> SendError {
     let mut cause: Option<&dyn std::error::Error> = Some(&error);
     while let Some(error) = cause {
         let part = match error.downcast_ref::<hyper_util::client::legacy::Error>() {
-            Some(error) if error.is_connect() => String::new(),
+            Some(error) if error.is_connect() => "no connection".to_owned(),
             Some(_) => "the connection failed".to_owned(),
             None => error.to_string(),
         };

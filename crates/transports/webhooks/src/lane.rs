@@ -22,8 +22,8 @@ use photinus_contract::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::attempt::attempt;
 pub(crate) use self::attempt::exchange;
+use self::attempt::{Attempted, attempt};
 pub(crate) use self::job::Events;
 use self::job::Job;
 use crate::hub::Hub;
@@ -199,10 +199,10 @@ impl Lane {
             self.lock().under_way.remove(&delivery);
             self.respond(delivery, Outcome::ack());
         };
-        let response = tokio::select! {
+        let attempted = tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            response = attempt(&self.hub, job, told) => response,
+            attempted = attempt(&self.hub, job, told) => Some(attempted),
         };
         let mut state = self.lock();
         state.used = Instant::now();
@@ -210,7 +210,7 @@ impl Lane {
         if state.under_way.remove(&delivery).is_none() {
             return;
         }
-        let Some(response) = response else {
+        let Some(Attempted { response, heard }) = attempted else {
             return;
         };
         let goes_back = matches!(
@@ -229,6 +229,9 @@ impl Lane {
         // The lock is held: what is handed over from here on comes after this.
         let hub = &self.hub;
         hub.callbacks().respond_all(hub.connection(), responses);
+        drop(state);
+        // Last: when others are told about the receiver, the engine knows what became of the event.
+        drop(heard);
     }
 
     fn begin(&self, state: &mut State, delivery: DeliveryId) -> CancellationToken {

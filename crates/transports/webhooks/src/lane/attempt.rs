@@ -1,6 +1,7 @@
 //! How is an event sent once?
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use photinus_contract::{Outcome, Report, Response};
@@ -16,31 +17,43 @@ use crate::options::ConfirmationMode;
 use crate::receiver::Word;
 use crate::request::{Composer, Prepared};
 use crate::route::Route;
-use crate::stations::Probe;
+use crate::stations::{Probe, Station};
 use crate::verdict::{Decision, NoAnswer, judge};
 
-/// Sends events and says what became of them. Where it is enough that they were sent, `told` is called then, and what
-/// comes back afterwards is late.
-pub(crate) async fn attempt(hub: &Hub, job: Job, told: impl FnOnce()) -> Option<Response> {
-    let (subscription, delivery) = (job.route.subscription.id, job.delivery);
-    let attempted = AssertUnwindSafe(attempt_once(hub, job, told)).catch_unwind();
-    match attempted.await {
-        Ok(response) => Some(response),
-        Err(_) => {
-            // What there is to say was said by the panic.
-            error!(%subscription, "sending a webhook panicked");
-            let outcome = Outcome::retry("the transport panicked");
-            Some(Response::new(subscription, delivery, outcome))
+/// What became of events that were sent, and what that says about their receiver: it hears that when this is dropped.
+pub(super) struct Attempted {
+    pub(super) response: Response,
+    pub(super) heard: Option<Heard>,
+}
+
+impl Attempted {
+    fn without_receiver(response: Response) -> Self {
+        Self {
+            response,
+            heard: None,
         }
     }
 }
 
-async fn attempt_once(hub: &Hub, mut job: Job, told: impl FnOnce()) -> Response {
+/// Sends events and says what became of them. Where it is enough that they were sent, `told` is called then, and what
+/// comes back afterwards is late.
+pub(super) async fn attempt(hub: &Hub, job: Job, told: impl FnOnce()) -> Attempted {
+    let (subscription, delivery) = (job.route.subscription.id, job.delivery);
+    let attempted = AssertUnwindSafe(attempt_once(hub, job, told)).catch_unwind();
+    attempted.await.unwrap_or_else(|_| {
+        // What there is to say was said by the panic.
+        error!(%subscription, "sending a webhook panicked");
+        let outcome = Outcome::retry("the transport panicked");
+        Attempted::without_receiver(Response::new(subscription, delivery, outcome))
+    })
+}
+
+async fn attempt_once(hub: &Hub, mut job: Job, told: impl FnOnce()) -> Attempted {
     let route = job.route.clone();
     let answer_with = |outcome| Response::new(route.subscription.id, job.delivery, outcome);
     let mut probe = job.probe.take();
     let Some(_permit) = route.station.begin(probe.is_some()).await else {
-        return answer_with(not_attempted());
+        return Attempted::without_receiver(answer_with(not_attempted()));
     };
     let begun = Instant::now();
     let composer = Composer {
@@ -49,9 +62,16 @@ async fn attempt_once(hub: &Hub, mut job: Job, told: impl FnOnce()) -> Response 
         now: clock::now(),
         is_test: false,
     };
-    let (mut txtype, mut heard) = (None, Heard::new(&route, begun, probe.take()));
+    let mut txtype = None;
+    let mut heard = Heard::new(route.station.clone(), begun, probe.take());
     let result = match job.events.request(&composer) {
-        Ok(None) => return answer_with(Outcome::ack()),
+        Ok(None) => {
+            let response = answer_with(Outcome::ack());
+            return Attempted {
+                response,
+                heard: Some(heard),
+            };
+        }
         Err(reason) => Err(NoAnswer::NotSent(reason)),
         Ok(Some(prepared)) => {
             txtype = prepared.reply_txtype.clone();
@@ -69,7 +89,10 @@ async fn attempt_once(hub: &Hub, mut job: Job, told: impl FnOnce()) -> Response 
                 .replied(&route.settings, txtype, &value, &mut response);
         }
     }
-    response.with_report(report(&result, begun))
+    Attempted {
+        response: response.with_report(report(&result, begun)),
+        heard: Some(heard),
+    }
 }
 
 /// Sends a request and reads the answer, within the time there is.
@@ -111,17 +134,17 @@ fn report(result: &Result<Answer, NoAnswer>, begun: Instant) -> Report {
 }
 
 /// Tells the receiver's station what an attempt says, also one that is given up.
-struct Heard<'a> {
-    route: &'a Route,
+pub(super) struct Heard {
+    station: Arc<Station>,
     begun: Instant,
     probe: Option<Probe>,
     word: Word,
 }
 
-impl<'a> Heard<'a> {
-    fn new(route: &'a Route, begun: Instant, probe: Option<Probe>) -> Self {
+impl Heard {
+    fn new(station: Arc<Station>, begun: Instant, probe: Option<Probe>) -> Self {
         Self {
-            route,
+            station,
             begun,
             probe,
             word: Word::Nothing,
@@ -129,9 +152,8 @@ impl<'a> Heard<'a> {
     }
 }
 
-impl Drop for Heard<'_> {
+impl Drop for Heard {
     fn drop(&mut self) {
-        let station = &self.route.station;
-        station.hear(&self.word, self.begun, self.probe.take());
+        self.station.hear(&self.word, self.begun, self.probe.take());
     }
 }
