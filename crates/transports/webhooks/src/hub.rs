@@ -13,13 +13,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::Clients;
 use crate::config::{Config, Understood};
-use crate::lane::Lane;
 use crate::receiver::Limits;
 use crate::route::Route;
+use crate::sender::Sender;
 use crate::settings::{Reader, Settings};
 use crate::stations::{Shown, Stations, Telling};
 
-/// How often lanes are looked at that nothing was sent on.
+/// How often senders are looked at that nothing was sent on.
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// The one connection of this transport, and all that runs on it.
@@ -29,12 +29,12 @@ pub(crate) struct Hub {
     telling: Arc<Telling>,
     clients: Clients,
     stations: Stations,
-    lanes: RwLock<Lanes>,
+    senders: RwLock<Senders>,
 }
 
 #[derive(Default)]
-struct Lanes {
-    known: HashMap<SubscriptionId, Arc<Lane>>,
+struct Senders {
+    known: HashMap<SubscriptionId, Arc<Sender>>,
     /// A task looks for those that are over.
     are_swept: bool,
     is_closed: bool,
@@ -63,7 +63,7 @@ impl Hub {
         Ok(Self {
             clients: Clients::new(understood.allowed.clone(), tls, telling.tasks.clone()),
             stations: Stations::new(telling.clone(), limits),
-            lanes: RwLock::default(),
+            senders: RwLock::default(),
             config,
             understood,
             telling,
@@ -117,35 +117,35 @@ impl Hub {
         Route::new(subscription, &self.reader(), &self.clients, &self.stations)
     }
 
-    /// The lane of a subscription; `None` after the end.
-    pub(crate) fn lane(self: &Arc<Self>, id: SubscriptionId) -> Option<Arc<Lane>> {
-        if let Some(lane) = self.known_lane(id) {
-            return Some(lane);
+    /// The sender of a subscription; `None` after the end.
+    pub(crate) fn sender(self: &Arc<Self>, id: SubscriptionId) -> Option<Arc<Sender>> {
+        if let Some(sender) = self.known_sender(id) {
+            return Some(sender);
         }
-        let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
-        if lanes.is_closed {
+        let mut senders = self.senders.write().unwrap_or_else(PoisonError::into_inner);
+        if senders.is_closed {
             return None;
         }
-        let lane = lanes.known.entry(id);
-        let lane = lane
-            .or_insert_with(|| Arc::new(Lane::new(id, self.clone())))
+        let sender = senders.known.entry(id);
+        let sender = sender
+            .or_insert_with(|| Arc::new(Sender::new(id, self.clone())))
             .clone();
-        if !std::mem::replace(&mut lanes.are_swept, true) {
+        if !std::mem::replace(&mut senders.are_swept, true) {
             let hub = self.clone();
             self.tasks().spawn(hub.sweep());
         }
-        Some(lane)
+        Some(sender)
     }
 
     pub(crate) fn void(&self, id: SubscriptionId, delivery: DeliveryId) {
-        if let Some(lane) = self.known_lane(id) {
-            lane.void(delivery);
+        if let Some(sender) = self.known_sender(id) {
+            sender.void(delivery);
         }
     }
 
-    fn known_lane(&self, id: SubscriptionId) -> Option<Arc<Lane>> {
-        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
-        lanes.known.get(&id).cloned()
+    fn known_sender(&self, id: SubscriptionId) -> Option<Arc<Sender>> {
+        let senders = self.senders.read().unwrap_or_else(PoisonError::into_inner);
+        senders.known.get(&id).cloned()
     }
 
     /// The receivers that are in use.
@@ -156,31 +156,31 @@ impl Hub {
     /// Takes nothing any more, gives up what is under way, and waits for it.
     pub(crate) async fn close(&self) {
         self.stop().cancel();
-        let lanes = {
-            let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
-            lanes.is_closed = true;
-            std::mem::take(&mut lanes.known)
+        let senders = {
+            let mut senders = self.senders.write().unwrap_or_else(PoisonError::into_inner);
+            senders.is_closed = true;
+            std::mem::take(&mut senders.known)
         };
         // With them go the clients, and with these the connections that are kept.
-        drop(lanes);
+        drop(senders);
         self.tasks().close();
         self.tasks().wait().await;
     }
 
-    /// Forgets lanes that are over, for as long as there are any.
+    /// Forgets senders that are over, for as long as there are any.
     async fn sweep(self: Arc<Self>) {
         loop {
             tokio::select! {
                 () = self.stop().cancelled() => return,
                 () = tokio::time::sleep(SWEEP) => {}
             }
-            let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+            let mut senders = self.senders.write().unwrap_or_else(PoisonError::into_inner);
             // Whoever holds one is about to hand something over.
-            lanes
+            senders
                 .known
-                .retain(|_, lane| Arc::strong_count(lane) > 1 || !lane.is_over());
-            if lanes.known.is_empty() {
-                lanes.are_swept = false;
+                .retain(|_, sender| Arc::strong_count(sender) > 1 || !sender.is_over());
+            if senders.known.is_empty() {
+                senders.are_swept = false;
                 return;
             }
         }

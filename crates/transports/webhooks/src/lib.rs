@@ -4,11 +4,11 @@
 //! connection serves all subscriptions, and no application has to come first.
 //!
 //! ```text
-//!   engine ── deliver ──▶ lane ── one by one, or side by side ──▶ attempt ──▶ client ──▶ receiver
+//!   engine ── deliver ──▶ sender ── one by one, or side by side ──▶ attempt ──▶ client ──▶ receiver
 //!                          │  one a subscription                    │  ▲
 //!                          ▼                                        ▼  └───── answer ◀──┘
 //!                       station, one a receiver: how many at once, and whether it is left alone
-//!   engine ◀─ respond ──── lane ◀──────────────── verdict ◀─────────┘
+//!   engine ◀─ respond ──── sender ◀──────────────── verdict ◀─────────┘
 //! ```
 //!
 //! Every address is checked when it is connected to (`guard`), because whoever may make a subscription could have this
@@ -20,8 +20,8 @@ mod settings;
 mod transport;
 
 mod hub;
-mod lane;
 mod route;
+mod sender;
 
 mod receiver;
 mod stations;
@@ -35,7 +35,7 @@ mod client;
 mod guard;
 
 mod answer;
-mod trial;
+mod tested;
 mod verdict;
 
 mod clock;

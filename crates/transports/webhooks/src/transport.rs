@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::hub::Hub;
-use crate::lane::Events;
 use crate::options::Options;
-use crate::{settings, signing, trial};
+use crate::sender::Events;
+use crate::{settings, signing, tested};
 
 /// The name of the transport, and of its one connection.
 const NAME: &str = "webhooks";
@@ -70,9 +70,9 @@ impl Running {
         delivery: DeliveryId,
         events: Events,
     ) -> HandOver {
-        let lane = Some(subscription.id).filter(|_| connection == self.hub.connection());
-        match lane.and_then(|id| self.hub.lane(id)) {
-            Some(lane) => lane.hand_over(subscription, delivery, events),
+        let sender = Some(subscription.id).filter(|_| connection == self.hub.connection());
+        match sender.and_then(|id| self.hub.sender(id)) {
+            Some(sender) => sender.hand_over(subscription, delivery, events),
             None => HandOver::Closed,
         }
     }
@@ -163,8 +163,8 @@ impl Transport for Running {
         event: Event,
         data: Option<Arc<[Data]>>,
     ) -> Option<BoxFuture<'static, Result<Exchange, CodedError>>> {
-        let trial = trial::trial(self.hub.clone(), subscription, event, data);
-        Some(Box::pin(trial))
+        let tested = tested::tested(self.hub.clone(), subscription, event, data);
+        Some(Box::pin(tested))
     }
 
     fn shutdown(&self) -> BoxFuture<'static, ()> {

@@ -11,15 +11,15 @@ use tokio::time::Instant;
 use crate::answer::Answer;
 use crate::clock;
 use crate::hub::Hub;
-use crate::lane::{Events, exchange};
 use crate::request::Composer;
+use crate::sender::{Events, exchange};
 use crate::verdict::{Decision, NoAnswer, judge};
 
 /// How much of a body is shown, in bytes.
 const SHOWN_BYTES: usize = 64 << 10;
 
 /// Sends one event, whatever the receiver did before, and shows what was said. The receiver is told that it is a test.
-pub(crate) async fn trial(
+pub(crate) async fn tested(
     hub: Arc<Hub>,
     subscription: Arc<Subscription>,
     event: Event,

@@ -29,11 +29,11 @@ use self::job::Job;
 use crate::hub::Hub;
 use crate::route::Route;
 
-/// How long a lane is kept that nothing is sent on.
+/// How long a sender is kept that nothing is sent on.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// What is sent for one subscription.
-pub(crate) struct Lane {
+pub(crate) struct Sender {
     id: SubscriptionId,
     hub: Arc<Hub>,
     state: Mutex<State>,
@@ -52,7 +52,7 @@ struct State {
     used: Instant,
 }
 
-impl Lane {
+impl Sender {
     pub(crate) fn new(id: SubscriptionId, hub: Arc<Hub>) -> Self {
         Self {
             id,
@@ -102,15 +102,15 @@ impl Lane {
             true => {
                 state.queue.push_back(job);
                 if !std::mem::replace(&mut state.is_running, true) {
-                    let lane = self.clone();
-                    self.hub.tasks().spawn(lane.run());
+                    let sender = self.clone();
+                    self.hub.tasks().spawn(sender.run());
                 }
             }
             false => {
                 let stop = self.begin(&mut state, delivery);
-                let lane = self.clone();
+                let sender = self.clone();
                 self.hub.tasks().spawn(async move {
-                    lane.send(job, stop).await;
+                    sender.send(job, stop).await;
                 });
             }
         }
