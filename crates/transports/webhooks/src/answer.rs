@@ -35,31 +35,35 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Reads an answer to its end, or to a limit; what goes on behind it ends the connection. The error says why it
-    /// has no end.
-    pub(crate) async fn read(response: Response<Incoming>, max: usize) -> Result<Self, String> {
+    /// Reads an answer to its end, or to a limit; what goes on behind it ends the connection. So much of it is kept.
+    /// The error says why it has no end.
+    pub(crate) async fn read(
+        response: Response<Incoming>,
+        kept_max: usize,
+        max: usize,
+    ) -> Result<Self, String> {
         let (head, mut body) = response.into_parts();
-        let mut read = BytesMut::new();
-        let mut is_cut = false;
+        let mut kept = BytesMut::new();
+        let mut length = 0;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| format!("the answer has no end: {error}"))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
-            let room = max - read.len();
-            read.extend_from_slice(&data[..data.len().min(room)]);
-            if data.len() > room {
-                is_cut = true;
+            let room = kept_max.min(max) - kept.len();
+            kept.extend_from_slice(&data[..data.len().min(room)]);
+            length += data.len();
+            if length > max {
                 break;
             }
         }
         let mut answer = Self {
             status: head.status,
             headers: head.headers,
-            body: read.freeze(),
-            is_cut,
+            is_cut: length > kept.len(),
+            body: kept.freeze(),
         };
-        answer.unpack(max)?;
+        answer.unpack(kept_max.min(max))?;
         Ok(answer)
     }
 

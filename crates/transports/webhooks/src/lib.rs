@@ -4,11 +4,11 @@
 //! connection serves all subscriptions, and no application has to come first.
 //!
 //! ```text
-//!   engine ── deliver ──▶ sender ── one by one, or side by side ──▶ attempt ──▶ client ──▶ receiver
-//!                          │  one a subscription                    │  ▲
-//!                          ▼                                        ▼  └───── answer ◀──┘
-//!                       station, one a receiver: how many at once, and whether it is left alone
-//!   engine ◀─ respond ──── sender ◀──────────────── verdict ◀─────────┘
+//!   engine ── deliver ──▶ sender ── one by one, or side by side ──▶ attempt ──▶ client ──▶ the receiver
+//!                           │  one a subscription                      │  ▲                      │
+//!                           ▼                                          ▼  └─────── answer ◀──────┘
+//!                         station, one a receiver: how many at once, and whether it is left alone
+//!   engine ◀─ respond ─── sender ◀──────────── verdict ◀───────────────┘
 //! ```
 //!
 //! Every address is checked when it is connected to (`guard`), because whoever may make a subscription could have this

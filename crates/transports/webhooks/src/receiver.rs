@@ -182,7 +182,6 @@ impl Receiver {
     }
 
     fn fail(&mut self, is_probe: bool, wait: Option<Duration>, now: Instant) -> Change {
-        let wait = wait.filter(|wait| !wait.is_zero());
         let openings = match &mut self.gate {
             Gate::Closed { failures } => {
                 *failures += 1;

@@ -14,6 +14,8 @@ use crate::settings::{Settings, is_reserved};
 
 /// Who asks, if options do not say.
 const AGENT: &str = concat!("photinus/", env!("CARGO_PKG_VERSION"));
+/// Most headers that the data of an event may name.
+const HEADERS_MAX: usize = 100;
 /// Says that a request is a test, and nothing more.
 pub(crate) const TEST_HEADER: HeaderName = HeaderName::from_static("photinus-test");
 
@@ -69,6 +71,9 @@ impl Composer<'_> {
         }
         append_query(&mut url, &query);
         let mut headers = settings.headers.clone();
+        if fields.pairs(&input.headers).count() > HEADERS_MAX {
+            return Err(format!("its data has more than {HEADERS_MAX} headers"));
+        }
         for (name, value) in fields.pairs(&input.headers) {
             insert(&mut headers, name, &value)?;
         }

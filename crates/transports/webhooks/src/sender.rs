@@ -22,8 +22,8 @@ use photinus_contract::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::attempt::exchange;
 use self::attempt::{Attempted, attempt};
+pub(crate) use self::attempt::{Kept, exchange};
 pub(crate) use self::job::Events;
 use self::job::Job;
 use crate::hub::Hub;

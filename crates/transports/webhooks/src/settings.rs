@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::client::ClientKey;
 use crate::config::{Config, Understood};
-use crate::options::{CloudEvents, ConfirmationMode, Input, Options, duration, invalid};
+use crate::options::{CloudEvents, ConfirmationMode, Input, Options, Retry, duration, invalid};
 use crate::signing::Signer;
 
 /// How often FireFly tries again where `retry` does not say.
@@ -77,7 +77,7 @@ impl Reader<'_> {
             ));
         }
         let mode = self.mode(&own)?;
-        let policy = policy(options, &own)?;
+        let policy = policy(options, &own.retry)?;
         let batch = options.is_batch();
         if batch && own.cloud_events == Some(CloudEvents::Binary) {
             let text = "'binary' holds one event in a request: use 'structured' with 'batch'";
@@ -162,6 +162,9 @@ impl Reader<'_> {
             )));
         }
         url.set_fragment(None);
+        // The two libraries do not agree on every character.
+        let asked = url.as_str().parse::<http::Uri>();
+        asked.map_err(|error| bad(format!("Option 'url' cannot be asked: {error}")))?;
         Ok(url)
     }
 
@@ -266,10 +269,19 @@ impl Settings {
     }
 }
 
+/// What becomes of events that fail, of options that were accepted and have masks in the place of their secrets.
+pub(crate) fn policy_of_stored(options: &SubscriptionOptions) -> Policy {
+    let retry = options.other.get("retry").cloned();
+    let alone = retry.map(|retry| ("retry".to_owned(), retry));
+    let own = Options::read(&alone.into_iter().collect());
+    let policy = own.and_then(|own| policy(options, &own.retry));
+    policy.unwrap_or_default()
+}
+
 /// What becomes of events that fail: `retryPolicy`, or what FireFly's `retry` says.
-pub(crate) fn policy(options: &SubscriptionOptions, own: &Options) -> Result<Policy, CodedError> {
+pub(crate) fn policy(options: &SubscriptionOptions, retry: &Retry) -> Result<Policy, CodedError> {
     let mut policy = options.policy()?;
-    if !own.retry.enabled {
+    if !retry.enabled {
         return Ok(policy);
     }
     if options.retry_policy.is_some() {
@@ -284,11 +296,11 @@ pub(crate) fn policy(options: &SubscriptionOptions, own: &Options) -> Result<Pol
         }
     };
     let initial = delay(
-        &own.retry.initial_delay,
+        &retry.initial_delay,
         "retry.initialDelay",
         INITIAL_DELAY_DEFAULT,
     )?;
-    let max = delay(&own.retry.max_delay, "retry.maxDelay", MAX_DELAY_DEFAULT)?;
+    let max = delay(&retry.max_delay, "retry.maxDelay", MAX_DELAY_DEFAULT)?;
     if let Delays::Growing {
         initial: first,
         max: longest,
@@ -297,7 +309,7 @@ pub(crate) fn policy(options: &SubscriptionOptions, own: &Options) -> Result<Pol
     {
         (*first, *longest) = (initial.min(max), max);
     }
-    let count = own.retry.count.unwrap_or(RETRY_COUNT_DEFAULT);
+    let count = retry.count.unwrap_or(RETRY_COUNT_DEFAULT);
     policy.attempts_max = Some(count.saturating_add(1));
     Ok(policy)
 }

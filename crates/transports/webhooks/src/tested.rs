@@ -12,7 +12,7 @@ use crate::answer::Answer;
 use crate::clock;
 use crate::hub::Hub;
 use crate::request::Composer;
-use crate::sender::{Events, exchange};
+use crate::sender::{Events, Kept, exchange};
 use crate::verdict::{Decision, NoAnswer, judge};
 
 /// How much of a body is shown, in bytes.
@@ -51,7 +51,7 @@ pub(crate) async fn tested(
     let request = side(line, request.headers(), request.body());
     let mut shown = Exchange::new(request);
     let begun = Instant::now();
-    let result = exchange(&route, prepared, hub.response_bytes_max(), || {}).await;
+    let result = exchange(&route, prepared, Kept::of(&route, &hub, SHOWN_BYTES), || {}).await;
     shown.duration = begun.elapsed();
     if let Ok(answer) = &result {
         shown.response = Some(answered(answer));

@@ -111,9 +111,7 @@ impl Transport for Running {
     }
 
     fn retry_policy(&self, options: &SubscriptionOptions) -> Policy {
-        let own = Options::read(&options.other);
-        let policy = own.and_then(|own| settings::policy(options, &own));
-        policy.unwrap_or_default()
+        settings::policy_of_stored(options)
     }
 
     fn rotate_secret(

@@ -64,7 +64,7 @@ fn later(now: Timestamp, delay: Duration) -> Timestamp {
     Timestamp::from_nanos(now.as_nanos().saturating_add(nanos))
 }
 
-/// Seconds, or a date of HTTP.
+/// Seconds, or a date of HTTP. At once is no wish: the schedule says how soon that is.
 fn wait(text: &str, now: Timestamp) -> Option<Duration> {
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -75,7 +75,7 @@ fn wait(text: &str, now: Timestamp) -> Option<Duration> {
             date.saturating_sub(now)
         }
     };
-    Some(wait.min(WAIT_MAX))
+    Some(wait.min(WAIT_MAX)).filter(|wait| !wait.is_zero())
 }
 
 #[cfg(test)]
@@ -99,10 +99,10 @@ mod tests {
     fn a_wait_is_seconds_or_a_date() {
         for (text, expected) in [
             ("120", Some(120)),
-            (" 0 ", Some(0)),
+            (" 0 ", None),
             ("99999999999", Some(WAIT_MAX.as_secs())),
             ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
-            ("Sun, 06 Nov 1994 08:48:37 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:48:37 GMT", None),
             ("soon", None),
             ("-1", None),
             ("1.5", None),

@@ -75,7 +75,8 @@ async fn attempt_once(hub: &Hub, mut job: Job, told: impl FnOnce()) -> Attempted
         Err(reason) => Err(NoAnswer::NotSent(reason)),
         Ok(Some(prepared)) => {
             txtype = prepared.reply_txtype.clone();
-            exchange(&route, prepared, hub.response_bytes_max(), told).await
+            let kept = Kept::of(&route, hub, KEPT_BYTES);
+            exchange(&route, prepared, kept, told).await
         }
     };
     let judged = judge(&route.settings, job.events.attempt(), &result, clock::now());
@@ -95,11 +96,33 @@ async fn attempt_once(hub: &Hub, mut job: Job, told: impl FnOnce()) -> Attempted
     }
 }
 
+/// How much of an answer is kept where nobody asked for it, in bytes: what an operator sees of it, packed.
+const KEPT_BYTES: usize = 16 << 10;
+
+/// How much of an answer is kept, and read.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept {
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Kept {
+    /// All that is read, for a reply; else so much.
+    pub(crate) fn of(route: &Route, hub: &Hub, bytes: usize) -> Self {
+        let bytes_max = hub.response_bytes_max();
+        let is_replied = route.settings.reply.is_some();
+        Self {
+            bytes: if is_replied { bytes_max } else { bytes },
+            bytes_max,
+        }
+    }
+}
+
 /// Sends a request and reads the answer, within the time there is.
 pub(crate) async fn exchange(
     route: &Route,
     prepared: Prepared,
-    response_bytes_max: usize,
+    kept: Kept,
     told: impl FnOnce(),
 ) -> Result<Answer, NoAnswer> {
     let limit = route.settings.request_timeout;
@@ -110,7 +133,7 @@ pub(crate) async fn exchange(
             _ => route.client.send(request).await,
         };
         let response = response.map_err(|error| error.0)?;
-        Answer::read(response, response_bytes_max).await
+        Answer::read(response, kept.bytes, kept.bytes_max).await
     };
     match timeout(limit, exchanged).await {
         Ok(Ok(answer)) => Ok(answer),

@@ -150,7 +150,7 @@ fn the_mode_is_that_of_the_subscription_or_of_the_server() {
 fn firefly_s_retry_is_a_policy() {
     let policy_of = |json: Value| {
         let options = options(json);
-        policy(&options, &Options::read(&options.other).unwrap()).unwrap()
+        policy(&options, &Options::read(&options.other).unwrap().retry).unwrap()
     };
     assert_eq!(policy_of(json!({"retry": {"count": 3}})), Policy::default());
     let retried = policy_of(
