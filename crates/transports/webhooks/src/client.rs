@@ -187,3 +187,6 @@ where
         self.0.spawn(task);
     }
 }
+
+#[cfg(test)]
+mod tests;

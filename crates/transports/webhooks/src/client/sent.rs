@@ -74,6 +74,22 @@ impl Sending {
     }
 }
 
+impl SentBody {
+    fn note_end(&mut self) {
+        if std::mem::take(&mut self.is_unread) {
+            self.read_at.store(tick(), Ordering::SeqCst);
+        }
+    }
+}
+
+impl Drop for SentBody {
+    fn drop(&mut self) {
+        if self.bytes.is_empty() {
+            self.note_end();
+        }
+    }
+}
+
 impl Body for SentBody {
     type Data = Bytes;
     type Error = Infallible;
@@ -82,14 +98,12 @@ impl Body for SentBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if std::mem::take(&mut self.is_unread) {
-            self.read_at.store(tick(), Ordering::SeqCst);
-        }
+        self.note_end();
         let bytes = std::mem::take(&mut self.bytes);
         Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
     }
 
-    /// Also one that is empty has to be read, which says that the head was written.
+    /// Also one that is empty is taken for one that is still to be read: it is let go when the head was written.
     fn is_end_stream(&self) -> bool {
         !self.is_unread
     }
