@@ -130,8 +130,10 @@ impl Registry {
         let before = state.subscriptions.get(&id);
         let pause = before.and_then(|before| before.pause.clone());
         let is_pause_unwritten = before.is_some_and(|before| before.is_pause_unwritten);
-        // It may lead elsewhere now: what was told of it alone says nothing of that.
-        state.forget_told(id);
+        if before.is_some() {
+            // It may lead elsewhere now: what was told of it alone says nothing of that.
+            state.forget_told(id);
+        }
         state.names.insert(name, id);
         state.subscriptions.insert(
             id,
