@@ -24,6 +24,20 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     }
 }
 
+/// The object that a body holds; of a request without a body, the one that says nothing.
+pub(crate) struct OptionalBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        match request.body().is_end_stream() {
+            true => Ok(Self(T::default())),
+            false => Ok(Self(JsonBody::from_request(request, app).await?.0)),
+        }
+    }
+}
+
 /// The text of a body that is to hold an object, which may borrow from it.
 pub(crate) struct JsonText(Bytes);
 

@@ -55,11 +55,13 @@ mod one_of_many;
 mod openapi;
 mod parked;
 mod pause;
+mod secret;
 mod seek;
 mod socket;
 mod status;
 mod subscriptions;
 mod together;
+mod trial;
 mod ui;
 
 mod spi;

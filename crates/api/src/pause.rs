@@ -1,7 +1,6 @@
 //! How is a subscription told to wait, and to go on?
 
-use axum::body::HttpBody;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use photinus_contract::store::Pause;
@@ -10,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::App;
-use crate::body::JsonBody;
+use crate::body::OptionalBody;
 use crate::errors::ApiError;
 use crate::params::{InNamespace, PathId};
 use crate::replies::json;
@@ -27,18 +26,6 @@ pub(crate) struct PauseInput {
     reason: Option<String>,
 }
 
-impl FromRequest<App> for PauseInput {
-    type Rejection = ApiError;
-
-    /// A request without a body says nothing.
-    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        match request.body().is_end_stream() {
-            true => Ok(Self::default()),
-            false => Ok(JsonBody::from_request(request, app).await?.0),
-        }
-    }
-}
-
 /// Has a subscription wait: it is delivered nothing until then, or until it is resumed.
 #[utoipa::path(
     post,
@@ -51,7 +38,7 @@ pub(crate) async fn pause(
     State(app): State<App>,
     ns: InNamespace,
     PathId(id): PathId,
-    input: PauseInput,
+    OptionalBody(input): OptionalBody<PauseInput>,
 ) -> Result<Response, ApiError> {
     let reason = input.reason.filter(|reason| !reason.is_empty());
     let reason = reason.unwrap_or_else(|| REASON_DEFAULT.to_owned());

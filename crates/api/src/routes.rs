@@ -10,8 +10,8 @@ use crate::errors::not_found;
 use crate::openapi::{self, Described};
 use crate::{
     App, absent, blobs, bulk, charts, cloudevents, data, datatypes, deadline, events, groups,
-    history, messages, namespaces, network, parked, pause, reads, seek, socket, status,
-    subscriptions, ui,
+    history, messages, namespaces, network, parked, pause, reads, secret, seek, socket, status,
+    subscriptions, trial, ui,
 };
 
 /// Every path that belongs to a namespace is there twice: with its name, and without for the default one.
@@ -93,6 +93,8 @@ fn namespaced() -> Vec<Described> {
         routes!(seek::seek),
         routes!(pause::pause),
         routes!(pause::resume),
+        routes!(secret::rotate),
+        routes!(trial::test),
         routes!(parked::replay),
         routes!(parked::discard),
         routes!(groups::one),

@@ -1,10 +1,12 @@
-//! How are subscriptions listed, created, updated, moved, paused and deleted?
+//! How are subscriptions listed, created, updated, moved, paused, tried and deleted?
 
 mod find;
 mod parked;
 mod pause;
+mod rotate;
 mod seek;
 mod show;
+mod trial;
 
 pub(crate) use self::find::{Subscription, find_if_there};
 pub(crate) use self::show::{head, listening};
@@ -33,6 +35,8 @@ pub(crate) const EXAMPLES: &str = "Examples:
   photinus subscription seek app1 oldest           # all of it again
   photinus subscription update app1 --tag '^paid$' --topic ''   # a test more, and one less
   photinus subscription create app2 --option 'retryPolicy={\"maxAttempts\":5,\"then\":\"park\"}' --option orderingKey=topic
+  photinus subscription test app1                  # one event outside of its stream, and what was exchanged
+  photinus subscription rotate-secret app1 --overlap 1h   # prints the new one
   photinus subscription parked list app2           # what it has set aside, and why
   photinus subscription parked replay app2 --all   # once that is mended
   photinus subscription delete app1
@@ -107,6 +111,29 @@ enum Action {
     Resume {
         /// Its name or id
         name: String,
+    },
+    /// Tries one with one event, outside of its stream, and prints what was exchanged
+    ///
+    /// Status 1 if the event would not be settled by that. Nothing is moved or settled, also if it is paused.
+    Test {
+        /// Its name or id
+        name: String,
+        /// An event of the log, by its id; without it, a sample that never was there
+        #[arg(long, value_name = "ID")]
+        event: Option<String>,
+    },
+    /// Replaces the secret that one signs with, and prints the new one, once
+    ///
+    /// Its offset stays where it is. What is in flight is delivered again.
+    RotateSecret {
+        /// Its name or id
+        name: String,
+        /// The new secret [default: one that the transport makes]
+        #[arg(long, value_name = "TEXT")]
+        secret: Option<String>,
+        /// How long the old one is used beside it, such as 90m; 0s for not at all [default: 24h]
+        #[arg(long, value_name = "TIME")]
+        overlap: Option<String>,
     },
     /// Lists, shows, replays and discards the events that one has set aside
     Parked {
@@ -238,6 +265,12 @@ impl SubscriptionCommand {
             Action::Resume { name } => {
                 pause::run(&client, &name, "resume", json!({}), json, &mut out).await
             }
+            Action::Test { name, event } => trial::run(&client, &name, event, json, &mut out).await,
+            Action::RotateSecret {
+                name,
+                secret,
+                overlap,
+            } => rotate::run(&client, &name, secret, overlap, json, &mut out).await,
             Action::Parked { action } => action.run(&client, json, &mut out).await,
             Action::Delete { names } => {
                 for name in names {

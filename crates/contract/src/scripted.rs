@@ -242,7 +242,13 @@ impl Transport for Scripted {
         data: Option<Arc<[Data]>>,
     ) -> Option<BoxFuture<'static, Result<Exchange, CodedError>>> {
         let mut request = ExchangeSide::new(format!("{} {}", subscription.name, event.id()));
-        request.body = format!("{} values", data.map_or(0, |data| data.len()));
+        if let Some(data) = data {
+            let values = data.iter().map(|data| data.value.get().to_owned());
+            request.headers = values.map(|value| ("value".to_owned(), value)).collect();
+        }
+        let mut body = Vec::new();
+        event.write_delivery(subscription.reference(), &mut body);
+        request.body = String::from_utf8_lossy(&body).into_owned();
         let mut exchange = Exchange::new(request);
         exchange.response = Some(ExchangeSide::new("ok"));
         exchange.outcome = "it would be acknowledged".to_owned();

@@ -9,7 +9,7 @@ use photinus_contract::store::{
 };
 use photinus_contract::transport::Published;
 use photinus_contract::{CodedError, Event, MessageId, MessageInput, MessageKind, Namespace};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
@@ -48,6 +48,8 @@ pub(crate) struct Core {
     /// Held while a subscription or namespace is created, changed or deleted.
     pub(crate) admin: Mutex<()>,
     pub(crate) stopping: AtomicBool,
+    /// A permit for each trial of a subscription that may go on at once.
+    pub(crate) trials: Semaphore,
 }
 
 impl Core {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use photinus_contract::store::{CreateNamespaceError, NamespaceInfo, Store, StoreError};
 use photinus_contract::{Namespace, TransportPlugin};
 use serde_json::Value;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -28,6 +28,7 @@ use crate::pages::Pages;
 use crate::registry::Registry;
 use crate::shard::{self, Mail};
 use crate::transports::{RunningTransport, TransportMap};
+use crate::trial::TRIALS_MAX;
 
 /// What an engine is made of.
 #[non_exhaustive]
@@ -154,6 +155,7 @@ impl Engine {
             tasks,
             admin: Mutex::default(),
             stopping: AtomicBool::new(false),
+            trials: Semaphore::new(TRIALS_MAX),
         });
         core.clone().learn_positions();
         for handle in shards {

@@ -23,7 +23,8 @@ use crate::parked::{ParkedEvent, ParkedPayload};
 use crate::publish::{Lot, MessageText, Pending, Prepared, Receipt, unavailable};
 use crate::seek::{SeekTo, Sought};
 use crate::standing::SubscriptionStatus;
-use crate::subscribe::{SYSTEM_TRANSPORT, SubscriptionInput};
+use crate::subscribe::{Rotated, SYSTEM_TRANSPORT, SubscriptionInput};
+use crate::trial::{Trial, TrialOf};
 use crate::values;
 
 /// The engine as the API sees it. Cheap to clone.
@@ -245,6 +246,35 @@ impl Handle {
         self.core.to_the_end(change).await
     }
 
+    /// Replaces the secret of a durable subscription by this one, or by one that its transport makes; what is signed
+    /// is signed with the old one, too, for the overlap: a duration such as `24h`, which it is where nothing is said.
+    /// Its offset stays. `FF00164` if there is none of that id, `PH00449` if its transport has no secret to replace.
+    pub async fn rotate_secret(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+        secret: Option<String>,
+        overlap: Option<String>,
+    ) -> Result<Rotated, CodedError> {
+        let namespace = namespace.to_owned();
+        let change = |core: Arc<Core>| async move {
+            core.rotate_secret(&namespace, id, secret, overlap).await
+        };
+        self.core.to_the_end(change).await
+    }
+
+    /// Tries a durable subscription with one event, outside of its stream: nothing is settled or moved. `FF00164` if
+    /// there is none of that id, `PH00441` if there is no such event, `PH00448` if its transport cannot. Dropping the
+    /// future ends the trial.
+    pub async fn test_subscription(
+        &self,
+        namespace: &str,
+        id: SubscriptionId,
+        of: TrialOf,
+    ) -> Result<Trial, CodedError> {
+        self.core.test_subscription(namespace, id, of).await
+    }
+
     /// Events that a durable subscription's filter matches among those of these sequences that a query asks for.
     /// `FF00164` if there is none of that id.
     pub async fn subscription_events(
@@ -349,10 +379,8 @@ impl Handle {
 
     /// An event, by its id.
     pub async fn event(&self, namespace: &str, id: Uuid) -> Result<Option<Event>, CodedError> {
-        let record = self.record(namespace, id).await?;
-        Ok(record
-            .zip(EventId(id).index())
-            .and_then(|(record, index)| Event::new(record, index)))
+        let namespace = self.core.namespaces.get(namespace)?.info.name.clone();
+        self.core.event(&namespace, id).await
     }
 
     /// The messages of a namespace that a query asks for; newest first, if it does not say otherwise.

@@ -44,6 +44,7 @@ mod stored;
 mod subscribe;
 mod tail;
 mod transports;
+mod trial;
 mod values;
 
 pub use blobs::BlobUpload;
@@ -59,4 +60,5 @@ pub use parked::{ParkedEvent, ParkedPayload};
 pub use publish::{DataText, HeaderText, Lot, MessageText, Pending, Prepared, Receipt, as_ready};
 pub use seek::{Following, SeekTo, Sought};
 pub use standing::{SubscriptionState, SubscriptionStatus};
-pub use subscribe::SubscriptionInput;
+pub use subscribe::{Rotated, SubscriptionInput};
+pub use trial::{Trial, TrialOf};

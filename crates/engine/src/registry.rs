@@ -130,6 +130,10 @@ impl Registry {
         let before = state.subscriptions.get(&id);
         let pause = before.and_then(|before| before.pause.clone());
         let is_pause_unwritten = before.is_some_and(|before| before.is_pause_unwritten);
+        if before.is_some() {
+            // It may lead elsewhere now: what was told of it alone says nothing of that.
+            state.forget_told(id);
+        }
         state.names.insert(name, id);
         state.subscriptions.insert(
             id,
@@ -154,7 +158,6 @@ impl Registry {
         }
         for connected in state.connections.values_mut() {
             connected.attached.remove(&id);
-            connected.forget(id);
         }
         let (done, stopped) = oneshot::channel();
         self.shard(id).post(Mail::Stop {
@@ -176,6 +179,7 @@ impl Registry {
     /// Forgets a suspended subscription.
     pub(crate) fn forget(&self, id: SubscriptionId) {
         let mut state = self.lock();
+        state.forget_told(id);
         if let Some(stored) = state.subscriptions.remove(&id) {
             let subscription = stored.subscription;
             state

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use photinus_contract::store::{ReadLimit, Start};
 use photinus_contract::{
-    CodedError, Event, EventId, Sequence, Subscription, SubscriptionId, Timestamp,
+    CodedError, Event, EventId, Namespace, Sequence, Subscription, SubscriptionId, Timestamp,
 };
 use photinus_dispatch::Filter;
 use schemars::JsonSchema;
@@ -203,14 +203,36 @@ impl Core {
         namespace: &NamespaceState,
         event: Uuid,
     ) -> Result<Sequence, CodedError> {
-        let record = self.store.record(&namespace.info.name, event).await;
-        let found = record.map_err(unavailable)?.zip(EventId(event).index());
+        let found = self.event(&namespace.info.name, event).await?;
         found
-            .and_then(|(record, index)| Event::new(record, index))
             .map(|event| event.sequence().previous())
-            .ok_or_else(|| {
-                CodedError::not_found("PH00441", format!("There is no event '{event}' to seek to"))
-            })
+            .ok_or_else(|| no_event(&event, "to seek to"))
+    }
+
+    /// An event of the log, by its id.
+    pub(crate) async fn event(
+        &self,
+        namespace: &Namespace,
+        id: Uuid,
+    ) -> Result<Option<Event>, CodedError> {
+        let record = self.store.record(namespace, id).await;
+        let found = record.map_err(unavailable)?.zip(EventId(id).index());
+        Ok(found.and_then(|(record, index)| Event::new(record, index)))
+    }
+
+    /// The event of this sequence.
+    pub(crate) async fn event_at(
+        &self,
+        namespace: &Namespace,
+        sequence: Sequence,
+    ) -> Result<Option<Event>, CodedError> {
+        if sequence <= Sequence(0) {
+            return Ok(None);
+        }
+        let page = self.store.read(namespace, sequence.previous(), NEXT).await;
+        let page = page.map_err(unavailable)?;
+        let mut events = page.records.iter().flat_map(Event::all);
+        Ok(events.find(|event| event.sequence() == sequence))
     }
 
     /// The place before the first event that was created at `time` or later. Times never decrease along the log, so
@@ -276,6 +298,11 @@ impl Core {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// The error for an event that is not in the log, and what it was wanted for.
+pub(crate) fn no_event(event: &dyn std::fmt::Display, wanted: &str) -> CodedError {
+    CodedError::not_found("PH00441", format!("There is no event '{event}' {wanted}"))
 }
 
 pub(crate) fn no_subscription(id: SubscriptionId) -> CodedError {

@@ -1,6 +1,8 @@
 //! How are subscriptions checked, created, changed and deleted?
 
+mod change;
 mod check;
+mod rotate;
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use self::check::{Durability, Passed, checked, start};
+pub use self::rotate::Rotated;
 use crate::changes::ConnectionChanges;
 use crate::core::Core;
 use crate::metrics::SubscriptionMetrics;
@@ -280,48 +283,6 @@ impl Core {
         self.tell(ChangeKind::Created, &subscription);
         self.learn_position(subscription.id).await;
         Ok(shown_once(subscription, &checked.made))
-    }
-
-    async fn change(
-        &self,
-        stored: &Arc<Subscription>,
-        input: SubscriptionInput,
-        checked: Checked,
-    ) -> Result<Arc<Subscription>, CodedError> {
-        let mut changed = Subscription::clone(stored);
-        changed.transport = checked.transport.shared_name();
-        changed.filter = input.filter;
-        changed.options = checked.options;
-        changed.secrets = checked.secrets;
-        // The start was fixed at creation.
-        changed.options.first_event = stored.options.first_event.clone();
-        if changed == **stored {
-            return Ok(stored.clone());
-        }
-        changed.updated = Some(self.clock.now());
-        let _ = self.registry.suspend(stored.id).await;
-        match self.store.update_subscription(changed.clone()).await {
-            Ok(true) => {
-                let changed = Arc::new(changed);
-                self.registry.put(changed.clone(), checked.filter);
-                self.tell(ChangeKind::Updated, &changed);
-                if changed.transport != stored.transport {
-                    self.learn_position(changed.id).await;
-                }
-                Ok(shown_once(changed, &checked.made))
-            }
-            Ok(false) => {
-                self.registry.forget(stored.id);
-                Err(CodedError::not_found(
-                    "FF10109",
-                    "The subscription was deleted meanwhile",
-                ))
-            }
-            Err(error) => {
-                self.registry.resume(stored.id);
-                Err(unavailable(error))
-            }
-        }
     }
 }
 

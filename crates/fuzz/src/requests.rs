@@ -29,6 +29,15 @@ pub fn requests(input: &[u8]) {
                 (200, path) if path.ends_with("/pause") || path.ends_with("/resume") => {
                     assert!(body["state"].is_string(), "{body}");
                 }
+                (200, path) if path.ends_with("/secret/rotate") => {
+                    is_replaced(rest, path, body["secret"].as_str().unwrap());
+                }
+                (200, path) if path.contains("/subscriptions/") && path.ends_with("/test") => {
+                    assert!(
+                        body["test"] == true && body["settled"].is_boolean(),
+                        "{body}"
+                    );
+                }
                 (200, path) if path.contains("/subscriptions/") && path.ends_with("/events") => {
                     let items = body["items"].as_array().unwrap();
                     assert_eq!(body["count"], items.len());
@@ -210,6 +219,13 @@ fn is_there(rest: &mut Rest, path: &str, sought: &Value) {
     let shown = found(rest, &format!("{one}?fetchstatus")).json().unwrap();
     let offset = shown["status"]["currentOffset"].as_i64();
     assert_eq!(sought["offset"], offset.unwrap_or(0), "{shown}");
+}
+
+/// A secret is in the answer to whoever replaced it, and nowhere else.
+fn is_replaced(rest: &mut Rest, path: &str, secret: &str) {
+    assert!(!secret.is_empty());
+    let shown = found(rest, path.trim_end_matches("/secret/rotate"));
+    assert_eq!(shown.json().unwrap()["options"]["secret"], "***");
 }
 
 fn found(rest: &mut Rest, path: &str) -> Answer {

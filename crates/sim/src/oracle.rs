@@ -33,7 +33,7 @@ use photinus_contract::store::OffsetRecord;
 use photinus_contract::{ConnectionId, Namespace, Subscription, SubscriptionId};
 
 use self::changes::Feed;
-use self::connections::Availability;
+use self::connections::{Availability, Changing};
 use self::log::LogModel;
 use self::owner::Owner;
 use self::pauses::Pauses;
@@ -64,6 +64,7 @@ pub(crate) struct Oracle {
     /// The replies in the log: subscription, generation, sequence of the event.
     replied: BTreeMap<(SubscriptionId, u64, i64), String>,
     connections: BTreeMap<ConnectionId, Availability>,
+    changing: Changing,
     /// The most bytes in flight, of each engine.
     windows: BTreeMap<usize, usize>,
     /// What each engine told of its changes.
@@ -86,6 +87,7 @@ impl Oracle {
             answered: BTreeMap::new(),
             replied: BTreeMap::new(),
             connections: BTreeMap::new(),
+            changing: Changing::default(),
             windows: BTreeMap::new(),
             feeds: BTreeMap::new(),
             pauses: Pauses::default(),

@@ -33,7 +33,7 @@ fn an_owner_that_stalled_parks_nothing() {
 /// The same with replies: none of those that a former owner still publishes is taken.
 #[test]
 fn an_owner_that_stalled_replies_nothing() {
-    ends_well(22, &["replies fenced", "positions fenced"]);
+    ends_well(219, &["replies fenced", "positions fenced"]);
 }
 
 /// Two answers to one event carried a reply each, and both were taken back by rewinds. The first reply was published;

@@ -16,7 +16,7 @@ use photinus_contract::{
     Data, Datatype, EventId, EventType, Message, MessageInput, Namespace, Sequence, Subscription,
     Timestamp,
 };
-use photinus_engine::{ParkedEvent, Sought, SubscriptionInput, SubscriptionStatus};
+use photinus_engine::{ParkedEvent, Rotated, Sought, SubscriptionInput, SubscriptionStatus, Trial};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::value::RawValue;
@@ -30,7 +30,9 @@ use crate::namespaces::NamespaceInput;
 use crate::network::Identity;
 use crate::parked::{ParkedCount, ParkedInput};
 use crate::pause::PauseInput;
+use crate::secret::RotateInput;
 use crate::seek::SeekInput;
+use crate::trial::TrialInput;
 
 /// Where the document keeps shapes.
 const DEFINITIONS: &str = "/components/schemas";
@@ -304,6 +306,8 @@ fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {
     ];
     generator.subschema_for::<SubscriptionWithStatus>();
     generator.subschema_for::<Sought>();
+    generator.subschema_for::<Rotated>();
+    generator.subschema_for::<Trial>();
     generator.subschema_for::<ParkedCount>();
     generator.subschema_for::<ParkedEventWithPayload>();
     generator.subschema_for::<History>();
@@ -352,6 +356,8 @@ fn questions_of(mut generator: SchemaGenerator) -> Map<String, Value> {
     generator.subschema_for::<SeekInput>();
     generator.subschema_for::<DatatypeInput>();
     generator.subschema_for::<PauseInput>();
+    generator.subschema_for::<RotateInput>();
+    generator.subschema_for::<TrialInput>();
     generator.subschema_for::<ParkedInput>();
     generator.subschema_for::<PreviewInput>();
     let event = generator.subschema_for::<CloudEvent>();

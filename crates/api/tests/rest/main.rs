@@ -22,6 +22,8 @@ mod openapi;
 mod origins;
 mod pause;
 mod request_reply;
+mod secret;
 mod seek;
 mod subscriptions;
+mod trial;
 mod ui;

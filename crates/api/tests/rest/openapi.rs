@@ -287,6 +287,13 @@ async fn what_is_answered_has_the_shape_that_the_document_says() {
             200,
         ),
         ("POST", "{ns}/subscriptions/{id}/resume", json!(null), 200),
+        (
+            "POST",
+            "{ns}/subscriptions/{id}/secret/rotate",
+            json!({"secret": "s", "overlap": "1h"}),
+            200,
+        ),
+        ("POST", "{ns}/subscriptions/{id}/test", json!(null), 200),
         ("GET", "{ns}/subscriptions/{id}/events", json!(null), 200),
         (
             "POST",

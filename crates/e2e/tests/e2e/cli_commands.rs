@@ -98,6 +98,46 @@ fn a_subscription_is_made_shown_changed_and_deleted() {
 }
 
 #[test]
+fn what_a_transport_cannot_do_is_said_with_its_code() {
+    let server = Server::start();
+    let shell = Shell::new(server.address());
+    shell.prints(&["subscription", "create", "app1"]);
+    for (words, code) in [
+        (&["test", "app1"][..], "PH00448"),
+        (&["test", "app1", "--json"], "PH00448"),
+        (
+            &[
+                "test",
+                "app1",
+                "--event",
+                "0d4e4d6e-5f3b-4d0a-8a8a-6f4f5b0f7b01",
+            ],
+            "PH00441",
+        ),
+        (&["rotate-secret", "app1"], "PH00449"),
+        (
+            &["rotate-secret", "app1", "--secret", "s", "--overlap", "90m"],
+            "PH00449",
+        ),
+        (&["rotate-secret", "app1", "--overlap", "soon"], "FF00137"),
+        (&["test", "app2"], "there is no subscription 'app2'"),
+        (
+            &["rotate-secret", "app2"],
+            "there is no subscription 'app2'",
+        ),
+    ] {
+        let words = [&["subscription"], words].concat();
+        let ended = shell.run(&words);
+        assert_eq!(
+            (ended.status.code(), ended.stdout.as_str()),
+            (Some(1), ""),
+            "{words:?}"
+        );
+        assert!(ended.stderr.contains(code), "{words:?}: {ended:?}");
+    }
+}
+
+#[test]
 fn a_namespace_is_made_and_used_by_name_or_by_environment() {
     let server = Server::start();
     let shell = Shell::new(server.address());

@@ -32,11 +32,6 @@ impl Connected {
         self.down == self.excepted.contains(&id)
     }
 
-    /// What was told of this subscription alone does not hold any more.
-    pub(super) fn forget(&mut self, id: SubscriptionId) {
-        self.excepted.remove(&id);
-    }
-
     pub(super) fn note(&mut self, scope: Scope, state: &ConnectionState) {
         if let (Scope::All, Some(changes)) = (scope, &self.changes) {
             changes.note(state);
@@ -62,6 +57,13 @@ impl Connected {
 }
 
 impl State {
+    /// What connections said of this subscription alone does not hold any more.
+    pub(super) fn forget_told(&mut self, id: SubscriptionId) {
+        for connected in self.connections.values_mut() {
+            connected.excepted.remove(&id);
+        }
+    }
+
     /// The connection, new or known, if it may be used.
     pub(super) fn connected(
         &mut self,

@@ -100,14 +100,7 @@ pub(super) fn checked(
         ));
     }
     transport.validate(options)?;
-    let filter_size = serde_json::to_vec(filter).map_or(usize::MAX, |json| json.len());
-    let options_size = serde_json::to_vec(&options).map_or(usize::MAX, |json| json.len());
-    if filter_size.saturating_add(options_size) > SUBSCRIPTION_BYTES_MAX {
-        return Err(CodedError::bad_request(
-            "FF00135",
-            format!("Filter and options have more than {SUBSCRIPTION_BYTES_MAX} bytes"),
-        ));
-    }
+    check_size(filter, options)?;
     if options.is_batch() {
         options.read_ahead = Some(options.read_ahead_or_default());
         let timeout = options.batch_timeout.take();
@@ -121,6 +114,22 @@ pub(super) fn checked(
         secrets,
         made,
     })
+}
+
+/// Whether a subscription is no larger than one may be; the options with their secrets in place.
+pub(super) fn check_size(
+    filter: &SubscriptionFilter,
+    options: &SubscriptionOptions,
+) -> Result<(), CodedError> {
+    let filter_size = serde_json::to_vec(filter).map_or(usize::MAX, |json| json.len());
+    let options_size = serde_json::to_vec(options).map_or(usize::MAX, |json| json.len());
+    match filter_size.saturating_add(options_size) > SUBSCRIPTION_BYTES_MAX {
+        true => Err(CodedError::bad_request(
+            "FF00135",
+            format!("Filter and options have more than {SUBSCRIPTION_BYTES_MAX} bytes"),
+        )),
+        false => Ok(()),
+    }
 }
 
 fn check_duration(text: Option<&str>, option: &str) -> Result<(), CodedError> {

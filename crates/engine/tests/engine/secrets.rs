@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use photinus_contract::store::{NamespaceInfo, Namespaces, Start, Subscriptions};
 use photinus_contract::{
-    CodedError, Delivery, Namespace, Subscription, SubscriptionFilter, SubscriptionId, Timestamp,
+    CodedError, ConnectionId, Delivery, Namespace, Subscription, SubscriptionFilter,
+    SubscriptionId, SubscriptionOptions, Timestamp,
 };
 use photinus_engine::EngineConfig;
 use photinus_store_memory::MemoryStore;
@@ -116,4 +117,63 @@ async fn what_was_stored_before_it_was_a_secret_is_hidden() {
     assert_eq!(secret(&delivery.subscription), Some(json!(MARKER)));
     let kept = put(&bench, json!({"note": "other"})).await.unwrap();
     assert_eq!(secret(&kept), Some(json!(MARKER)));
+}
+
+/// What whoever asked is answered, or anybody else.
+fn shown(subscription: &Subscription) -> Value {
+    subscription.options.other["secret"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_the_transport_makes_is_shown_once() {
+    let bench = Bench::new().await;
+    let plain = bench.subscribe("app", json!({})).await;
+    assert_eq!(plain.options.other.get("secret"), None);
+    bench.transport.make_secret(MARKER);
+    let created = bench.subscribe("other", json!({})).await;
+    assert_eq!(shown(&created), json!(MARKER));
+    let added = put(&bench, json!({"note": "1"})).await.unwrap();
+    assert_eq!(shown(&added), json!(MARKER));
+
+    for id in [created.id, added.id] {
+        let stored = bench.handle.subscription("default", id).unwrap();
+        assert_hidden(&stored);
+        assert_eq!(secret(&stored), Some(json!(MARKER)));
+    }
+    let listed = bench.handle.subscriptions("default");
+    assert_eq!(listed.len(), 2);
+    listed
+        .iter()
+        .for_each(|subscription| assert_hidden(subscription));
+    // What is kept was shown before, whatever the transport would make today.
+    bench.transport.make_secret("another");
+    for options in [
+        json!({"note": "2"}),
+        json!({"note": "3", "secret": "***"}),
+        json!({"note": "3"}),
+    ] {
+        let kept = put(&bench, options).await.unwrap();
+        assert_hidden(&kept);
+        assert_eq!(secret(&kept), Some(json!(MARKER)));
+    }
+    // One that was sent is known to who sent it.
+    let sent = put(&bench, json!({"secret": "mine"})).await.unwrap();
+    assert_eq!(shown(&sent), json!("***"));
+    let made_anew = put(&bench, json!({"secret": null})).await.unwrap();
+    assert_eq!(shown(&made_anew), json!("another"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_made_for_a_subscription_that_is_not_stored() {
+    let bench = Bench::new().await;
+    bench.transport.make_secret(MARKER);
+    let started = bench.callbacks.ephemeral_subscription(
+        &ConnectionId::new("a"),
+        "default",
+        SubscriptionFilter::default(),
+        SubscriptionOptions::default(),
+    );
+    let started = started.unwrap();
+    assert_eq!(started.options.other.get("secret"), None);
+    assert!(started.secrets.is_empty());
 }

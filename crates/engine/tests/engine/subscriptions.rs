@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use photinus_contract::store::Offsets;
-use photinus_contract::{CodedError, Outcome, VoidReason};
+use photinus_contract::store::{Offsets, Subscriptions};
+use photinus_contract::{CodedError, Outcome, Subscription, VoidReason};
 use photinus_engine::EngineConfig;
 use photinus_store_memory::MemoryStore;
 use serde_json::{Value, json};
@@ -346,4 +346,30 @@ async fn namespaces_do_not_see_each_other() {
         bench.handle.namespace("other").unwrap().description,
         "for tests"
     );
+}
+
+/// A transport may add `withData` to what it stores, and whoever got it from there sends it back.
+#[tokio::test(start_paused = true)]
+async fn what_is_stored_comes_back_although_nobody_could_ask_for_it() {
+    let store = MemoryStore::new();
+    let bench = Bench::on(store.clone(), EngineConfig::default()).await;
+    let both = json!({"batch": true, "withData": true, "readAhead": 5, "batchTimeout": "1s"});
+    let put = async |bench: &Bench, name: &str, options: &Value| {
+        let input = input(name, json!({}), options.clone());
+        let changed = bench.handle.put_subscription("default", input).await;
+        changed.map_err(|error| error.code().to_owned())
+    };
+    bench.subscribe("batches", json!({"batch": true})).await;
+    let mut stored = Subscription::clone(&*bench.subscribe("other", json!({"batch": true})).await);
+    for name in ["batches", "new"] {
+        assert_eq!(put(&bench, name, &both).await.unwrap_err(), "FF10460");
+    }
+    bench.engine.shutdown().await.unwrap();
+
+    stored.options.with_data = Some(true);
+    store.update_subscription(stored).await.unwrap();
+    let bench = Bench::on(store, EngineConfig::default()).await;
+    let changed = put(&bench, "other", &both).await.unwrap();
+    assert_eq!(changed.options.read_ahead, Some(5));
+    assert_eq!(changed.options.with_data, Some(true));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use photinus_contract::store::{Parked, StoreError, StoreErrorKind};
 use photinus_contract::transport::{ConnectionState, Scope};
 use photinus_contract::{MessageKind, Outcome, Sequence, Subscription, VoidReason};
-use photinus_engine::EngineConfig;
+use photinus_engine::{EngineConfig, SeekTo};
 use photinus_store_memory::MemoryStore;
 use serde_json::json;
 
@@ -141,27 +141,42 @@ async fn ready_does_not_bring_up_what_is_down() {
     assert_eq!(bench.drain(1).await, ["1"]);
 }
 
+/// It may lead elsewhere now. A seek leads nowhere else.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_up_for_one_subscription_stays_so_over_a_change() {
+async fn what_was_told_of_one_subscription_ends_when_it_is_changed_and_not_when_it_is_moved() {
     let bench = Bench::new().await;
     let subscription = bench.subscribe("app", json!({})).await;
     let a = bench.connect("a", "app");
-    let down = ConnectionState::Down {
+    let state = |scope, state| bench.callbacks.connection_state(&a, scope, state);
+    let down = || ConnectionState::Down {
         reason: "no broker".into(),
     };
-    bench.callbacks.connection_state(&a, Scope::All, down);
     let one = Scope::Subscription(subscription.id);
-    bench
-        .callbacks
-        .connection_state(&a, one, ConnectionState::Up);
-    let changed = input("app", json!({}), json!({"readAhead": 3}));
-    bench
-        .handle
-        .put_subscription("default", changed)
-        .await
-        .unwrap();
+    let change = async |read_ahead: u16| {
+        let changed = input("app", json!({}), json!({ "readAhead": read_ahead }));
+        let changed = bench.handle.put_subscription("default", changed).await;
+        assert!(changed.unwrap().updated.is_some());
+    };
+
+    state(one, down());
     bench.publish(["1"]).await;
+    let moved = bench
+        .handle
+        .seek("default", subscription.id, SeekTo::Oldest);
+    moved.await.unwrap();
+    bench.assert_quiet().await;
+    change(1).await;
     assert_eq!(bench.drain(1).await, ["1"]);
+
+    state(Scope::All, down());
+    state(one, ConnectionState::Up);
+    bench.publish(["2"]).await;
+    assert_eq!(bench.drain(1).await, ["2"]);
+    change(2).await;
+    bench.publish(["3"]).await;
+    bench.assert_quiet().await;
+    state(Scope::All, ConnectionState::Up);
+    assert_eq!(bench.drain(1).await, ["3"]);
 }
 
 #[tokio::test(start_paused = true)]

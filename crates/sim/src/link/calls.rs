@@ -280,11 +280,11 @@ impl Subscriptions for Link {
         &self,
         subscription: Subscription,
     ) -> BoxFuture<'static, Result<bool, StoreError>> {
-        self.write(move |store, oracle, _, fate| {
+        self.write(move |store, oracle, node, fate| {
             refused(&fate)?;
             let updated = ready(store.update_subscription(subscription.clone()))?;
             if let Some(record) = ready(store.offset(subscription.id))?.filter(|_| updated) {
-                oracle.updated(&subscription, &record);
+                oracle.updated(node, &subscription, &record);
             }
             Ok(updated)
         })

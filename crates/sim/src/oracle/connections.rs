@@ -11,13 +11,53 @@ use super::state::State;
 /// Whether a connection can take deliveries, as its transport said.
 #[derive(Default)]
 pub(super) struct Availability {
-    pub(super) down: bool,
-    pub(super) excepted: BTreeMap<SubscriptionId, bool>,
+    down: bool,
+    /// What was said of one subscription alone; `None` where a change may have made that void.
+    excepted: BTreeMap<SubscriptionId, Option<bool>>,
     /// Owners that were told to wait, and not that it is ready.
     pub(super) busy: BTreeSet<(SubscriptionId, u64)>,
 }
 
+impl Availability {
+    /// Whether it certainly cannot take deliveries of this subscription.
+    pub(super) fn is_down(&self, id: SubscriptionId) -> bool {
+        match self.excepted.get(&id) {
+            Some(said) => said.unwrap_or(false),
+            None => self.down,
+        }
+    }
+}
+
+/// Which subscriptions an engine has changed in the store and not claimed since. Until then nobody can tell whether it
+/// serves them as they were or as they are.
+#[derive(Default)]
+pub(super) struct Changing(BTreeSet<(SubscriptionId, usize)>);
+
+impl Changing {
+    fn begins(&mut self, node: usize, id: SubscriptionId) {
+        self.0.insert((id, node));
+    }
+
+    pub(super) fn claimed(&mut self, node: usize, id: SubscriptionId) {
+        self.0.remove(&(id, node));
+    }
+
+    fn holds(&self, id: SubscriptionId) -> bool {
+        self.0.range((id, 0)..=(id, usize::MAX)).next().is_some()
+    }
+}
+
 impl Oracle {
+    /// What was said of a subscription alone ends with its change, where the engine that has made it serves it.
+    pub(super) fn forget_said(&mut self, node: usize, id: SubscriptionId) {
+        self.changing.begins(node, id);
+        for known in self.connections.values_mut() {
+            if let Some(said) = known.excepted.get_mut(&id) {
+                *said = None;
+            }
+        }
+    }
+
     /// A connection is gone.
     pub(crate) fn connection_closed(&mut self, node: usize, connection: &ConnectionId) {
         self.history.count("connections closed");
@@ -86,7 +126,8 @@ impl Oracle {
         let known = self.connections.entry(connection.clone()).or_default();
         match scope {
             Scope::Subscription(id) => {
-                known.excepted.insert(id, !up);
+                let said = Some(!up).filter(|_| !self.changing.holds(id));
+                known.excepted.insert(id, said);
                 if up {
                     known.busy.retain(|(of, _)| *of != id);
                 }

@@ -157,8 +157,7 @@ impl Oracle {
             .connections
             .entry(offer.connection.clone())
             .or_default();
-        let down = connection.excepted.get(&subscription.id);
-        let is_down = *down.unwrap_or(&connection.down);
+        let is_down = connection.is_down(subscription.id);
         let is_busy = connection.busy.contains(&place);
         if matches!(offer.answer, HandOver::Busy(_)) {
             connection.busy.insert(place);

@@ -65,13 +65,19 @@ impl Oracle {
     }
 
     /// A subscription was changed: `after` is its record then.
-    pub(crate) fn updated(&mut self, subscription: &Subscription, after: &OffsetRecord) {
+    pub(crate) fn updated(
+        &mut self,
+        node: usize,
+        subscription: &Subscription,
+        after: &OffsetRecord,
+    ) {
         let label = self.label(subscription.id);
         let filter = (&subscription.filter.message.tag, &subscription.filter.topic);
         self.history.note(format_args!(
             "{label} is changed: wants {filter:?}, {}",
             options(subscription)
         ));
+        self.forget_said(node, subscription.id);
         let Some(position) = self.positions.get_mut(&subscription.id) else {
             return;
         };
@@ -126,6 +132,7 @@ impl Oracle {
                 .note(format_args!("e{node} claims {label} in vain"));
             return;
         };
+        self.changing.claimed(node, id);
         self.history.count("claims");
         self.history.note(format_args!(
             "e{node} claims {label}: epoch {}, after {}, settled {:?}, failures {:?}",

@@ -496,7 +496,7 @@ fn an_owner_that_is_fenced_breaks_6() {
 fn a_claim_that_is_not_newer_breaks_6() {
     let mut story = Story::new(json!({}));
     let subscription = story.subscription.clone();
-    story.oracle.updated(&subscription, &record_at(-1, 2));
+    story.oracle.updated(1, &subscription, &record_at(-1, 2));
     story
         .oracle
         .claimed(1, subscription.id, Some(&record_at(-1, 2)));
@@ -507,7 +507,7 @@ fn a_claim_that_is_not_newer_breaks_6() {
 fn a_change_that_moves_the_offset_breaks_7() {
     let mut story = Story::new(json!({}));
     let subscription = story.subscription.clone();
-    story.oracle.updated(&subscription, &record_at(3, 2));
+    story.oracle.updated(1, &subscription, &record_at(3, 2));
     story.breaks(7);
 }
 
