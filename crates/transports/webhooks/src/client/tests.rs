@@ -60,7 +60,7 @@ async fn a_request_is_told_to_be_sent_before_there_is_an_answer() {
         let client = loopback();
         let (sent, told) = oneshot::channel();
         let request = request(method, format!("http://{address}/"), body.clone());
-        let sending = client.send_and_tell(request, || drop(sent.send(())));
+        let sending = client.send_and_tell(request, || sent.send(()).unwrap());
         let receiving = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             // The answer waits for that.
