@@ -36,6 +36,12 @@ fn an_owner_that_stalled_replies_nothing() {
     ends_well(219, &["replies fenced", "positions fenced"]);
 }
 
+/// A replay was answered with a pause, and the one behind it acknowledged in the same moment: it was void already.
+#[test]
+fn an_answer_to_a_replay_crosses_a_pause() {
+    ends_well(1638, &["replays", "pauses"]);
+}
+
 /// Two answers to one event carried a reply each, and both were taken back by rewinds. The first reply was published;
 /// the second still waited for its commit when the event was settled by a third answer and the offset passed it, which
 /// ended the key. It was published as well.

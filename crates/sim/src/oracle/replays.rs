@@ -21,6 +21,9 @@ type Events = Vec<(u64, i64)>;
 pub(super) struct Replaying {
     /// With an application, by subscription, epoch and number of the delivery or batch: the events by their numbers.
     flying: BTreeMap<Place, (Events, ConnectionId)>,
+    /// What flew when another one was answered such that all may go back: an answer to it can come before it is said to be
+    /// void.
+    crossing: BTreeSet<Place>,
     /// Settled: the entry may go.
     settled: BTreeSet<(SubscriptionId, i64)>,
     /// Marked ones whose entries are gone, and the first epoch whose owner knows it from its claim: those before may still
@@ -43,7 +46,14 @@ impl Replaying {
 
     /// A delivery is void. False if it was none of a replay.
     pub(super) fn voided(&mut self, delivery: Place) -> bool {
-        self.flying.remove(&delivery).is_some()
+        let crossed = self.crossing.remove(&delivery);
+        self.flying.remove(&delivery).is_some() || crossed
+    }
+
+    /// Something of this owner was answered such that all may go back.
+    fn may_go_back(&mut self, id: SubscriptionId, epoch: u64) {
+        let flying = self.flying.range((id, epoch, 0)..=(id, epoch, u64::MAX));
+        self.crossing.extend(flying.map(|(place, _)| *place));
     }
 
     /// A reply to a replay is in the log, or was before.
@@ -131,6 +141,12 @@ impl Oracle {
     ) -> bool {
         let (id, delivery) = (response.subscription, response.delivery);
         let place = (id, delivery.epoch(), delivery.number());
+        let items = response.items.iter().map(|(_, outcome)| outcome);
+        let mut outcomes = items.chain([&response.outcome]);
+        if outcomes.any(|outcome| matches!(outcome, Outcome::Retry { .. } | Outcome::Pause { .. }))
+        {
+            self.replaying.may_go_back(id, delivery.epoch());
+        }
         let flight = self.replaying.flying.get(&place);
         let Some((events, _)) = flight.filter(|(_, to)| to == connection) else {
             return false;
