@@ -301,15 +301,15 @@ fn raw(json: Cow<'_, [u8]>) -> Result<Box<RawValue>, CodedError> {
     RawValue::from_string(json).map_err(CodedError::undecodable)
 }
 
-/// The validator of this name; `json` if there is none.
+/// The validator of this name, in any case; `json` if there is none.
 pub(crate) fn validator_named(name: &str) -> Result<Validator, CodedError> {
-    match name {
+    match &*name.to_ascii_lowercase() {
         "" | "json" => Ok(Validator::Json),
         "none" => Ok(Validator::None),
         "definition" => Ok(Validator::Definition),
-        other => Err(CodedError::bad_request(
+        _ => Err(CodedError::bad_request(
             "FF00108",
-            format!("Unknown validator '{other}': expected 'json', 'none' or 'definition'"),
+            format!("Unknown validator '{name}': expected 'json', 'none' or 'definition'"),
         )),
     }
 }
@@ -376,9 +376,9 @@ fn check_texts(input: &MessageText<'_>) -> Result<(), CodedError> {
     Ok(())
 }
 
-/// FireFly replaces what it does not know, and never refuses it.
+/// FireFly reads it in any case, replaces what it does not know, and never refuses it.
 fn txtype_of(kind: MessageKind, given: &str) -> &'static str {
-    match (kind, given) {
+    match (kind, &*given.to_ascii_lowercase()) {
         (_, "contract_invoke_pin") => "contract_invoke_pin",
         (MessageKind::Private, "unpinned" | "none") => "unpinned",
         _ => "batch_pin",
@@ -400,5 +400,34 @@ pub(crate) fn unavailable(error: StoreError) -> CodedError {
         CodedError::unavailable(error.to_string())
     } else {
         CodedError::internal(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_firefly_are_read_in_any_case() {
+        for (name, expected) in [
+            ("", Some(Validator::Json)),
+            ("JSON", Some(Validator::Json)),
+            ("None", Some(Validator::None)),
+            ("Definition", Some(Validator::Definition)),
+            ("j", None),
+        ] {
+            assert_eq!(validator_named(name).ok(), expected, "{name}");
+        }
+        let (private, broadcast) = (MessageKind::Private, MessageKind::Broadcast);
+        for (kind, given, expected) in [
+            (private, "UNPINNED", "unpinned"),
+            (private, "None", "unpinned"),
+            (private, "Batch_Pin", "batch_pin"),
+            (broadcast, "unpinned", "batch_pin"),
+            (broadcast, "Contract_Invoke_Pin", "contract_invoke_pin"),
+            (private, "x", "batch_pin"),
+        ] {
+            assert_eq!(txtype_of(kind, given), expected, "{given}");
+        }
     }
 }
