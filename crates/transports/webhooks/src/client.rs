@@ -27,6 +27,11 @@ use self::sent::{Sending, SentBody};
 use crate::config::TlsFiles;
 use crate::guard::Allowed;
 
+/// How often a connection of HTTP/2 is asked whether it is there, while a request is under way on it.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// How long it may take to answer that.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How connections are made. Those that are made alike can be shared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ClientKey {
@@ -63,8 +68,7 @@ impl Client {
         self.pool.request(request).await.map_err(told)
     }
 
-    /// As [`send`](Self::send), and calls `sent` once the kernel has taken all of the request, if that is known before
-    /// there is an answer.
+    /// As [`send`](Self::send), and calls `sent` once the kernel has taken all of the request, or there is an answer.
     pub(crate) async fn send_and_tell(
         &self,
         request: Request<Bytes>,
@@ -77,7 +81,13 @@ impl Client {
         tokio::pin!(answer, taken);
         tokio::select! {
             biased;
-            answer = &mut answer => return answer.map_err(told),
+            answer = &mut answer => {
+                if answer.is_ok() {
+                    // Whoever answers has had it.
+                    sent();
+                }
+                return answer.map_err(told);
+            }
             () = &mut taken => sent(),
         }
         answer.await.map_err(told)
@@ -161,6 +171,9 @@ impl Clients {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(key.idle_timeout)
             .pool_max_idle_per_host(key.idle_max)
+            // A connection that is dead without a word is noticed by this; one of HTTP/1.1 ends with its request.
+            .http2_keep_alive_interval(Some(PING_INTERVAL))
+            .http2_keep_alive_timeout(PING_TIMEOUT)
             .build(connector);
         Client {
             pool,

@@ -21,12 +21,18 @@ use crate::stations::{Shown, Stations, Telling};
 
 /// How often senders are looked at that nothing was sent on.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How long requests that are under way have at the end, so that their receivers need not be asked again.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// The one connection of this transport, and all that runs on it.
 pub(crate) struct Hub {
     config: Config,
     understood: Understood,
     telling: Arc<Telling>,
+    /// Those that send.
+    requests: TaskTracker,
+    /// Nothing is begun any more.
+    closing: CancellationToken,
     clients: Clients,
     stations: Stations,
     senders: RwLock<Senders>,
@@ -64,6 +70,8 @@ impl Hub {
             clients: Clients::new(understood.allowed.clone(), tls, telling.tasks.clone()),
             stations: Stations::new(telling.clone(), limits),
             senders: RwLock::default(),
+            requests: TaskTracker::new(),
+            closing: CancellationToken::new(),
             config,
             understood,
             telling,
@@ -78,8 +86,18 @@ impl Hub {
         &self.telling.callbacks
     }
 
-    pub(crate) fn tasks(&self) -> &TaskTracker {
+    fn tasks(&self) -> &TaskTracker {
         &self.telling.tasks
+    }
+
+    /// Where those run that send.
+    pub(crate) fn requests(&self) -> &TaskTracker {
+        &self.requests
+    }
+
+    /// Whether nothing is begun any more.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.is_cancelled()
     }
 
     pub(crate) fn stop(&self) -> &CancellationToken {
@@ -153,14 +171,18 @@ impl Hub {
         self.stations.shown()
     }
 
-    /// Takes nothing any more, gives up what is under way, and waits for it.
+    /// Takes nothing any more, waits a while for what is under way, and gives up the rest.
     pub(crate) async fn close(&self) {
-        self.stop().cancel();
+        self.closing.cancel();
         let senders = {
             let mut senders = self.senders.write().unwrap_or_else(PoisonError::into_inner);
             senders.is_closed = true;
             std::mem::take(&mut senders.known)
         };
+        self.requests.close();
+        let _ = tokio::time::timeout(GRACE, self.requests.wait()).await;
+        self.stop().cancel();
+        self.requests.wait().await;
         // With them go the clients, and with these the connections that are kept.
         drop(senders);
         self.tasks().close();

@@ -104,6 +104,15 @@ impl Receiver {
         matches!(self.gate, Gate::Open { .. })
     }
 
+    /// Whether somebody may wait to be told that something can be sent.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        match self.gate {
+            Gate::Closed { .. } => false,
+            Gate::Open { .. } => true,
+            Gate::HalfOpen { is_probed, .. } => is_probed,
+        }
+    }
+
     /// How it is called in what an operator sees.
     pub(crate) fn state(&self) -> &'static str {
         match self.gate {
@@ -269,6 +278,16 @@ mod tests {
             self.hear(Word::Failing("x".into()))
         }
 
+        fn hear_times(&mut self, times: usize, word: Word) {
+            for _ in 0..times {
+                self.hear(word.clone());
+            }
+        }
+
+        fn fail_times(&mut self, times: usize) {
+            self.hear_times(times, Word::Failing("x".into()));
+        }
+
         fn pass(&mut self, seconds: u64) -> bool {
             self.now += Duration::from_secs(seconds);
             self.receiver.wait_is_over(self.now)
@@ -301,7 +320,7 @@ mod tests {
     #[test]
     fn one_probe_at_a_time_decides_and_the_wait_doubles() {
         let mut world = World::new();
-        (0..3).for_each(|_| drop(world.fail()));
+        world.fail_times(3);
         for wait in [1, 2, 4, 5, 5] {
             assert!(!world.pass(wait - 1));
             assert!(world.pass(1));
@@ -320,19 +339,19 @@ mod tests {
         assert_eq!(world.hear(Word::Well), Change::Closed);
         assert_eq!(world.receiver.admit(), Admission::Yes);
         // And it begins anew.
-        (0..2).for_each(|_| drop(world.fail()));
+        world.fail_times(2);
         assert_eq!(world.fail(), world.opened(1));
     }
 
     #[test]
     fn what_was_under_way_before_does_not_prolong_the_wait_and_may_end_it() {
         let mut world = World::new();
-        (0..3).for_each(|_| drop(world.fail()));
+        world.fail_times(3);
         assert_eq!(world.fail(), Change::None);
         assert_eq!(world.hear(Word::Nothing), Change::None);
         assert_eq!(world.hear(overloaded(Some(60))), world.opened(60));
         assert_eq!(world.hear(Word::Well), Change::Closed);
-        (0..3).for_each(|_| drop(world.fail()));
+        world.fail_times(3);
         assert!(world.pass(1));
         assert_eq!(world.fail(), Change::None, "it is not the probe");
     }
@@ -349,11 +368,11 @@ mod tests {
         assert_eq!(world.receiver.window(), 4, "it was under way already");
         assert_eq!(world.hear(overloaded(Some(60))), world.opened(60));
         assert_eq!(world.receiver.window(), 2);
-        (0..2).for_each(|_| drop(world.hear(Word::Well)));
+        world.hear_times(2, Word::Well);
         assert_eq!(world.receiver.window(), 3);
-        (0..100).for_each(|_| drop(world.hear(Word::Well)));
+        world.hear_times(100, Word::Well);
         assert_eq!(world.receiver.window(), 8);
-        (0..9).for_each(|_| drop(world.hear(overloaded(None))));
+        world.hear_times(9, overloaded(None));
         assert_eq!(world.receiver.window(), 1);
     }
 }

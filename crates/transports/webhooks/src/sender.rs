@@ -103,13 +103,13 @@ impl Sender {
                 state.queue.push_back(job);
                 if !std::mem::replace(&mut state.is_running, true) {
                     let sender = self.clone();
-                    self.hub.tasks().spawn(sender.run());
+                    self.hub.requests().spawn(sender.run());
                 }
             }
             false => {
                 let stop = self.begin(&mut state, delivery);
                 let sender = self.clone();
-                self.hub.tasks().spawn(async move {
+                self.hub.requests().spawn(async move {
                     sender.send(job, stop).await;
                 });
             }
@@ -144,7 +144,7 @@ impl Sender {
         let Some(route) = &state.route else {
             return is_idle;
         };
-        let is_over = is_idle && !route.station.is_left_alone();
+        let is_over = is_idle && !route.station.is_waited_for();
         if is_over {
             route.station.leave(self.id);
         }
@@ -175,9 +175,9 @@ impl Sender {
         Ok(route)
     }
 
-    /// Sends what is in the queue, one by one.
+    /// Sends what is in the queue, one by one. What is left there at the end of the transport was never taken.
     async fn run(self: Arc<Self>) {
-        loop {
+        while !self.hub.is_closing() {
             let (job, stop) = {
                 let mut state = self.lock();
                 let Some(job) = state.queue.pop_front() else {

@@ -16,6 +16,7 @@ use url::Url;
 use crate::client::ClientKey;
 use crate::config::{Config, Understood};
 use crate::options::{CloudEvents, ConfirmationMode, Input, Options, Retry, duration, invalid};
+use crate::request::TEST_HEADER;
 use crate::signing::Signer;
 
 /// How often FireFly tries again where `retry` does not say.
@@ -354,13 +355,10 @@ pub(crate) fn is_reserved(name: &HeaderName) -> bool {
         HOST,
     ];
     framing.contains(name)
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "expect")
-        || is_signature(name)
-}
-
-/// What only a signature may say.
-fn is_signature(name: &HeaderName) -> bool {
-    ["webhook-id", "webhook-timestamp", "webhook-signature"].contains(&name.as_str())
+        || ["keep-alive", "proxy-connection", "expect"].contains(&name.as_str())
+        // What a signature, and a test, alone may say.
+        || ["webhook-id", "webhook-timestamp", "webhook-signature"].contains(&name.as_str())
+        || *name == TEST_HEADER
 }
 
 pub(crate) fn basic(url: &Url) -> HeaderValue {

@@ -25,6 +25,7 @@ pub(crate) struct Telling {
     pub(crate) connection: ConnectionId,
     pub(crate) callbacks: Arc<dyn Callbacks>,
     pub(crate) tasks: TaskTracker,
+    /// Everything is given up.
     pub(crate) stop: CancellationToken,
 }
 
@@ -131,9 +132,9 @@ impl Station {
         self.lock().members.remove(&subscription);
     }
 
-    /// Whether nothing is sent here now, so that its subscriptions are down.
-    pub(crate) fn is_left_alone(&self) -> bool {
-        self.lock().receiver.is_open()
+    /// Whether its subscriptions may wait to be told that something can be sent.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.lock().receiver.is_waited_for()
     }
 
     /// Whether an event of this subscription can be taken, and the probe, if it is to be that. What cannot be taken is
