@@ -6,6 +6,7 @@
 mod bulk;
 mod checkpoint;
 mod committer;
+mod hooks;
 mod posts;
 mod push;
 mod relay;
@@ -56,6 +57,8 @@ pub const WRITE_PATH: &str = "/write";
 pub const WRITE_PACED_PATH: &str = "/write-paced";
 /// Reads rows in order without any wire.
 pub const READ_PATH: &str = "/read";
+/// Asks webhooks.
+pub const HOOKS_PATH: &str = "/hooks";
 /// A socket that pushes frames.
 pub const PUSH_SOCKET_PATH: &str = "/push";
 /// A socket that gets what is relayed.
@@ -134,6 +137,18 @@ impl Bare {
             .http()
             .await?
             .post(path, order.into(), StatusCode::OK)
+            .await?;
+        let answer: Value = serde_json::from_slice(&answer)?;
+        answer["rate"].as_f64().context("no rate")
+    }
+
+    /// How many requests a second webhooks are asked, beside each other, each so often.
+    pub async fn ask_hooks(&self, urls: &[String], each: usize) -> Result<f64> {
+        let order = json!({"urls": urls, "each": each}).to_string();
+        let answer = self
+            .http()
+            .await?
+            .post(HOOKS_PATH, order.into(), StatusCode::OK)
             .await?;
         let answer: Value = serde_json::from_slice(&answer)?;
         answer["rate"].as_f64().context("no rate")

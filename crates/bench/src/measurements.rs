@@ -8,6 +8,8 @@ mod ephemeral;
 mod fairness;
 mod full_load;
 mod growth;
+mod hook_latency;
+mod hooks;
 mod idle_sockets;
 mod keys;
 mod latency;
@@ -71,7 +73,17 @@ pub fn all(scale: &Scale) -> Vec<Box<dyn Measurement>> {
         all.push(Box::new(bystanders::Bystanders::new(scale, count)));
     }
     all.push(Box::new(keys::Keys::new(scale)));
-    all.push(Box::new(fairness::Fairness::new(scale)));
+    all.push(Box::new(fairness::Fairness::new(scale, &fairness::SOCKETS)));
+    all.push(Box::new(fairness::Fairness::new(scale, &fairness::URLS)));
+    for way in [
+        hooks::Way::Ordered,
+        hooks::Way::Keys,
+        hooks::Way::Fastack,
+        hooks::Way::Receivers,
+    ] {
+        all.push(Box::new(hooks::Hooks::new(way, scale)));
+    }
+    all.push(Box::new(hook_latency::HookLatency::new(scale)));
     all.push(Box::new(catch_up::CatchUp::new(&history, scale)));
     all.push(Box::new(start::Start::new(&history, scale)));
     // The last of these: what it publishes is stored after what the others know of.

@@ -51,7 +51,8 @@ pub struct Subscription {
 }
 
 impl Product {
-    /// Starts it in a new directory below `place`, with all settings as they come.
+    /// Starts it in a new directory below `place`, with all settings as they come, but that webhooks may go to this
+    /// machine.
     pub fn start(binary: &Path, place: &Path) -> Result<Self> {
         Self::start_in(binary, TempDir::with_prefix_in("product-", place)?)
     }
@@ -60,8 +61,9 @@ impl Product {
         let mut command = Command::new(binary);
         command
             .args(["--listen", "127.0.0.1:0", "--monitoring", "127.0.0.1:0"])
-            .args(["--log-level", "warn", "--data"])
-            .arg(directory.path().join("data"));
+            .args(["--log-level", "error", "--data"])
+            .arg(directory.path().join("data"))
+            .env("PHOTINUS__TRANSPORTS__WEBHOOKS__ALLOW", "127.0.0.0/8");
         let log = directory.path().join("log");
         let started = now();
         let prefixes = ["Photinus listens on http://", "Monitoring on http://"];
@@ -100,7 +102,26 @@ impl Product {
         filter: Value,
         options: Value,
     ) -> Result<Subscription> {
-        let body = json!({"name": name, "filter": filter, "options": options}).to_string();
+        let body = json!({"name": name, "filter": filter, "options": options});
+        self.subscribe_as(http, name, body).await
+    }
+
+    /// Makes a durable webhook, which gets whole events.
+    pub async fn subscribe_hook(
+        &self,
+        http: &mut Http,
+        name: &str,
+        url: &str,
+        mut options: Value,
+    ) -> Result<Subscription> {
+        options["url"] = url.into();
+        options["withData"] = false.into();
+        let body = json!({"name": name, "transport": "webhooks", "options": options});
+        self.subscribe_as(http, name, body).await
+    }
+
+    async fn subscribe_as(&self, http: &mut Http, name: &str, body: Value) -> Result<Subscription> {
+        let body = body.to_string();
         let answer = http
             .post(SUBSCRIPTIONS_PATH, body.into(), StatusCode::CREATED)
             .await?;

@@ -3,5 +3,6 @@
 //! The same clients load the product and the bare servers.
 
 pub mod http;
+pub mod receiver;
 pub mod scan;
 pub mod socket;

@@ -15,8 +15,8 @@ use http::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
 
 use super::{
-    BULK_PATH, INSERT_PATH, Message, PARSE_PATH, READ_PATH, RELAY_BULK_PATH, RELAY_PATH, ROWS_PATH,
-    Shared, WRITE_PACED_PATH, WRITE_PATH, bulk, rows,
+    BULK_PATH, HOOKS_PATH, INSERT_PATH, Message, PARSE_PATH, READ_PATH, RELAY_BULK_PATH,
+    RELAY_PATH, ROWS_PATH, Shared, WRITE_PACED_PATH, WRITE_PATH, bulk, hooks, rows,
 };
 
 /// Serves for ever.
@@ -31,6 +31,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Result<
         .route(WRITE_PATH, post(write))
         .route(WRITE_PACED_PATH, post(write_paced))
         .route(READ_PATH, post(read))
+        .route(HOOKS_PATH, post(ask_hooks))
         .layer(DefaultBodyLimit::disable())
         .with_state(shared);
     let listener = listener.tap_io(|stream| {
@@ -86,6 +87,11 @@ async fn write_paced(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<R
 async fn read(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Failed> {
     let order = serde_json::from_slice(&body)?;
     let done = tokio::task::spawn_blocking(move || rows::read(&shared, order)).await??;
+    Ok(serde_json::to_string(&done)?.into_response())
+}
+
+async fn ask_hooks(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Failed> {
+    let done = hooks::ask(shared, serde_json::from_slice(&body)?).await?;
     Ok(serde_json::to_string(&done)?.into_response())
 }
 

@@ -33,7 +33,7 @@ pub(super) struct PacedOrder {
 /// What came of it.
 #[derive(Debug, Serialize)]
 pub(super) struct Done {
-    rate: f64,
+    pub(super) rate: f64,
 }
 
 /// What is kept from one order to the next.

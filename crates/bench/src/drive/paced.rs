@@ -41,6 +41,32 @@ pub async fn publish(
     sockets: &mut Vec<Socket>,
     copies: usize,
 ) -> Result<Vec<Duration>> {
+    let mut receiving = receive(sockets);
+    let (frames, tasks) = (&mut receiving.frames, &mut receiving.tasks);
+    let next = async || {
+        tokio::select! {
+            received = frames.recv() => received.context("nothing more comes"),
+            Some(ended) = tasks.join_next() => {
+                drop(ended.context("a client has panicked")?.context("while receiving")?);
+                anyhow::bail!("a client has ended")
+            }
+        }
+    };
+    let all = publish_and_hear(address, path, pace_of, tag, copies, next).await?;
+    sockets.append(&mut receiving.stop().await?);
+    Ok(all)
+}
+
+/// The same, wherever it comes: `next` says the tag of what came next, and when. It may be asked again before it has
+/// answered.
+pub async fn publish_and_hear(
+    address: SocketAddr,
+    path: &'static str,
+    pace_of: Pace,
+    tag: impl Fn(usize) -> usize,
+    copies: usize,
+    mut next: impl AsyncFnMut() -> Result<(usize, Instant)>,
+) -> Result<Vec<Duration>> {
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS.min(pace_of.count) {
         connections.push(Http::connect(address).await?);
@@ -49,7 +75,6 @@ pub async fn publish(
     let tags: Vec<usize> = (0..pace_of.count).map(tag).collect();
     let bodies: Arc<Vec<Bytes>> =
         Arc::new(tags.iter().map(|tag| workload::body(*tag).into()).collect());
-    let mut receiving = receive(sockets);
     let mut publishing = publish_all(connections, path, pace_of, bodies);
     let mut due: Vec<Option<Instant>> = vec![None; pace_of.count];
     let mut awaited: HashMap<usize, VecDeque<usize>> = HashMap::new();
@@ -63,8 +88,8 @@ pub async fn publish(
     let mut open = pace_of.count * copies;
     while open > 0 || !publishing.tasks.is_empty() {
         tokio::select! {
-            received = receiving.frames.recv() => {
-                let (tag, at) = received.context("nothing more comes")?;
+            received = next() => {
+                let (tag, at) = received?;
                 let number = awaited
                     .get_mut(&tag)
                     .and_then(VecDeque::pop_front)
@@ -73,7 +98,6 @@ pub async fn publish(
                 open -= 1;
             }
             Some((number, at)) = publishing.due.recv() => due[number] = Some(at),
-            Some(ended) = receiving.tasks.join_next() => drop(ended.context("a client has panicked")?.context("while receiving")?),
             Some(ended) = publishing.tasks.join_next() => ended.context("a client has panicked")??,
             () = tokio::time::sleep(PATIENCE) => anyhow::bail!("{open} deliveries of {} are missing", pace_of.count * copies),
         }
@@ -81,7 +105,6 @@ pub async fn publish(
     while let Ok((number, at)) = publishing.due.try_recv() {
         due[number] = Some(at);
     }
-    sockets.append(&mut receiving.stop().await?);
     let all: Vec<Duration> = due
         .iter()
         .zip(&came)

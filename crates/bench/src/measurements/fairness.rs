@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::drive::paced::{self, Pace};
@@ -11,6 +12,7 @@ use crate::measurement::{Bench, Figure, Measurement, Sample, Unit};
 use crate::product::{PUBLISH_PATH, Product, start_frame};
 use crate::scale::Scale;
 use crate::statistics::latencies;
+use crate::wire::receiver::{Answer, Receiver};
 use crate::wire::scan;
 use crate::wire::socket::Socket;
 
@@ -22,19 +24,29 @@ const READ_AHEAD: usize = 50;
 
 /// Ways to be dead.
 #[derive(Clone, Copy, Debug)]
-enum Dead {
+pub(super) enum Dead {
     /// It does not read.
     Deaf,
     /// It reads, and never answers.
     Mute,
     /// It refuses everything.
     Unwilling,
+    /// A webhook to where nobody is.
+    Absent,
+    /// A webhook to who never answers.
+    Silent,
+    /// A webhook to who fails at everything.
+    Failing,
 }
 
-const WAYS: [Dead; 3] = [Dead::Deaf, Dead::Mute, Dead::Unwilling];
+/// How sockets are dead.
+pub(super) const SOCKETS: [Dead; 3] = [Dead::Deaf, Dead::Mute, Dead::Unwilling];
+/// How receivers of webhooks are.
+pub(super) const URLS: [Dead; 3] = [Dead::Absent, Dead::Silent, Dead::Failing];
 
 /// Many subscriptions of which each gets everything, one of ten in vain.
 pub(super) struct Fairness {
+    ways: &'static [Dead; 3],
     subscriptions: usize,
     pace: Pace,
     sides: Vec<Side>,
@@ -46,15 +58,20 @@ struct Side {
     copies: usize,
     /// Sockets that nobody reads.
     _deaf: Vec<Socket>,
+    /// Those that connect here wait for ever.
+    _silent: Vec<TcpListener>,
+    /// Those that ask here are told that it fails.
+    _failing: Vec<Receiver>,
     /// The others that are dead. Ended with this.
     _others: JoinSet<Result<()>>,
 }
 
 impl Fairness {
-    pub(super) fn new(scale: &Scale) -> Self {
+    pub(super) fn new(scale: &Scale, ways: &'static [Dead; 3]) -> Self {
         let (subscriptions, rate) = scale.fairness;
         let count = f64::from(rate) * scale.paced_time.as_secs_f64();
         Self {
+            ways,
             subscriptions,
             pace: Pace {
                 rate,
@@ -82,28 +99,55 @@ impl Fairness {
             socket.ping().await?;
             healthy.push(socket);
         }
-        let mut deaf = Vec::new();
+        let (mut deaf, mut silent, mut failing) = (Vec::new(), Vec::new(), Vec::new());
         let mut others = JoinSet::new();
         for number in 0..if with_dead { dead } else { 0 } {
             let name = format!("dead-{number}");
-            let way = WAYS[number % WAYS.len()];
+            let way = self.ways[number % self.ways.len()];
+            let url = match way {
+                Dead::Deaf | Dead::Mute | Dead::Unwilling => {
+                    product
+                        .subscribe(&mut http, &name, json!({}), options(way))
+                        .await?;
+                    let mut socket = product.socket().await?;
+                    socket.send(start_frame(&name)).await?;
+                    socket.ping().await?;
+                    match way {
+                        Dead::Deaf => deaf.push(socket),
+                        _ => {
+                            let refuse = matches!(way, Dead::Unwilling);
+                            drop(others.spawn(listen(socket, refuse)));
+                        }
+                    }
+                    continue;
+                }
+                // Nobody listens at the first port.
+                Dead::Absent => format!("http://127.0.0.1:1/{number}"),
+                Dead::Silent => {
+                    let listener = TcpListener::bind("127.0.0.1:0").await?;
+                    let url = format!("http://{}/{number}", listener.local_addr()?);
+                    silent.push(listener);
+                    url
+                }
+                Dead::Failing => {
+                    let receiver = Receiver::start(1, Answer::Failed).await?;
+                    let url = receiver.urls().concat();
+                    failing.push(receiver);
+                    url
+                }
+            };
+            let options = options(way);
             product
-                .subscribe(&mut http, &name, json!({}), options(way))
+                .subscribe_hook(&mut http, &name, &url, options)
                 .await?;
-            let mut socket = product.socket().await?;
-            socket.send(start_frame(&name)).await?;
-            socket.ping().await?;
-            match way {
-                Dead::Deaf => deaf.push(socket),
-                Dead::Mute => drop(others.spawn(listen(socket, false))),
-                Dead::Unwilling => drop(others.spawn(listen(socket, true))),
-            }
         }
         Ok(Side {
             product,
             healthy,
             copies,
             _deaf: deaf,
+            _silent: silent,
+            _failing: failing,
             _others: others,
         })
     }
@@ -114,8 +158,10 @@ fn options(way: Dead) -> Value {
     let retry = json!({"delays": ["100ms"]});
     let mut options =
         json!({"firstEvent": "newest", "readAhead": READ_AHEAD, "retryPolicy": retry});
-    if let Dead::Mute = way {
-        options["ackTimeout"] = json!("200ms");
+    match way {
+        Dead::Mute => options["ackTimeout"] = json!("200ms"),
+        Dead::Silent => options["httpOptions"] = json!({"requestTimeout": "200ms"}),
+        _ => {}
     }
     options
 }
@@ -138,12 +184,23 @@ async fn listen(mut socket: Socket, refuse: bool) -> Result<()> {
 
 impl Measurement for Fairness {
     fn name(&self) -> String {
-        format!("fairness-{}", self.subscriptions)
+        match self.ways[0] {
+            Dead::Absent => format!("fairness-{}-urls", self.subscriptions),
+            _ => format!("fairness-{}", self.subscriptions),
+        }
     }
 
     fn about(&self) -> String {
+        let how = match self.ways[0] {
+            Dead::Absent => {
+                "a webhook to where nobody is, who never answers (200 ms), or fails at everything (tried again after 100 ms)"
+            }
+            _ => {
+                "it does not read, never answers, or refuses everything (tried again after 100 ms)"
+            }
+        };
         format!(
-            "{} subscriptions that all match, {} messages a second, until the last healthy one has it; one of {ONE_DEAD_OF} is dead: it does not read, never answers, or refuses everything (tried again after 100 ms)",
+            "{} subscriptions that all match, {} messages a second, until the last healthy one has it; one of {ONE_DEAD_OF} is dead: {how}",
             self.subscriptions, self.pace.rate
         )
     }

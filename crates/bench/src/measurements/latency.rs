@@ -48,6 +48,24 @@ impl Latency {
     }
 }
 
+/// The figures of all latencies.
+pub(super) fn figures() -> Vec<Figure> {
+    ["p50", "p90", "p99", "longest"]
+        .map(|name| Figure::new(name, Unit::Micros))
+        .to_vec()
+}
+
+/// What they are beyond a sync, which is that side.
+pub(super) fn quantile_differences(sync: usize) -> Vec<Difference> {
+    QUANTILES
+        .map(|(of, name)| Difference {
+            figure: Figure::new(name, Unit::Micros),
+            of,
+            side: sync,
+        })
+        .to_vec()
+}
+
 impl Measurement for Latency {
     fn name(&self) -> String {
         format!("latency-{}", self.pace.rate)
@@ -61,19 +79,11 @@ impl Measurement for Latency {
     }
 
     fn figures(&self) -> Vec<Figure> {
-        ["p50", "p90", "p99", "longest"]
-            .map(|name| Figure::new(name, Unit::Micros))
-            .to_vec()
+        figures()
     }
 
     fn differences(&self) -> Vec<Difference> {
-        QUANTILES
-            .map(|(of, name)| Difference {
-                figure: Figure::new(name, Unit::Micros),
-                of,
-                side: SYNC,
-            })
-            .to_vec()
+        quantile_differences(SYNC)
     }
 
     fn sides(&self) -> Vec<&'static str> {

@@ -75,6 +75,8 @@ const BYSTANDERS: &str = "ephemeral subscriptions, of which 10 match";
 const START_ONE: &str = "starting one among many";
 const EACH: &str = "memory of what is idle";
 const KEYED: &str = "64 keys and receivers that take 50 ms";
+const ASKED: &str = "bare: HTTP client";
+const HOOKS: &str = "webhooks";
 const FAIR: &str = "beside subscriptions that are dead";
 const CATCH_UP: &str = "catching up together";
 const SCAN: &str = "passing what does not match";
@@ -83,7 +85,7 @@ const MEMORY: &str = "memory";
 const GROWTH: &str = "much stored against little";
 
 /// All of them.
-pub(super) const TARGETS: [Target; 37] = [
+pub(super) const TARGETS: [Target; 41] = [
     target(DRAIN, "drain-500", DELIVERIES, Share(PUSH), AtLeast(0.7)),
     target(
         DRAIN,
@@ -222,6 +224,28 @@ pub(super) const TARGETS: [Target; 37] = [
         Times("the same without the dead"),
         AtMost(1.5),
     ),
+    target(
+        HOOKS,
+        "hooks-ordered",
+        DELIVERIES,
+        Share(ASKED),
+        AtLeast(0.7),
+    ),
+    target(
+        HOOKS,
+        "hooks-keys-*",
+        DELIVERIES,
+        Share(ASKED),
+        AtLeast(0.6),
+    ),
+    target(
+        HOOKS,
+        "hooks-fastack-*",
+        DELIVERIES,
+        Share(ASKED),
+        AtLeast(0.6),
+    ),
+    target(HOOKS, "hooks-latency", P50_MORE, Median, AtMost(1_000.0)),
     target(
         CATCH_UP,
         "catch-up-*",
