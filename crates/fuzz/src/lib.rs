@@ -22,6 +22,7 @@ mod lists;
 mod scalars;
 
 mod frames;
+mod hooks;
 mod queries;
 mod sockets;
 
@@ -45,6 +46,7 @@ pub use crate::databases::databases;
 pub use crate::filters::filters;
 pub use crate::forms::forms;
 pub use crate::frames::frames;
+pub use crate::hooks::hooks;
 pub use crate::lists::lists;
 pub use crate::paths::paths;
 pub use crate::queries::queries;
@@ -69,13 +71,14 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     target("bodies", bodies),
     target("configuration", configuration),
     target("databases", databases),
     target("filters", filters),
     target("forms", forms),
     target("frames", frames),
+    target("hooks", hooks),
     target("lists", lists),
     target("paths", paths),
     target("queries", queries),

@@ -40,6 +40,9 @@ mod verdict;
 
 mod clock;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use crate::config::{Config, TlsFiles};
 pub use crate::options::ConfirmationMode;
 pub use crate::transport::Webhooks;

@@ -27,7 +27,7 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    pub(super) fn of(headers: &HeaderMap, now: Timestamp) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, now: Timestamp) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let retry_after = text(RETRY_AFTER.as_str()).and_then(|text| wait(text.trim(), now));
         let delay = text(NACK_DELAY).and_then(|text| text.trim().parse::<DurationText>().ok());
