@@ -49,6 +49,8 @@ pub struct Scale {
     pub keyed_events: usize,
     /// Subscriptions of which some are dead, and messages a second for all of them.
     pub fairness: (usize, u32),
+    /// Receivers of webhooks at once.
+    pub receivers: usize,
     /// Events of the long history that is scanned, caught up with, and started on.
     pub history_events: usize,
     /// Subscriptions that catch up together.
@@ -85,6 +87,7 @@ impl Scale {
             beside_bystanders: (20_000, 20_000),
             keyed_events: 20,
             fairness: (1_000, 10),
+            receivers: 500,
             history_events: 1_000_000,
             catch_up: 100,
             full_load: (100, 20_000),
@@ -117,6 +120,7 @@ impl Scale {
             beside_bystanders: (5_000, 5_000),
             keyed_events: 20,
             fairness: (1_000, 10),
+            receivers: 500,
             history_events: 100_000,
             catch_up: 100,
             full_load: (100, 10_000),
@@ -149,6 +153,7 @@ impl Scale {
             beside_bystanders: (40, 40),
             keyed_events: 2,
             fairness: (20, 20),
+            receivers: 5,
             history_events: 1_200,
             catch_up: 5,
             full_load: (5, 600),

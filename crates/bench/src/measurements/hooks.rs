@@ -15,8 +15,6 @@ use crate::wire::receiver::{Answer, Receiver};
 
 /// How many requests are under way at once, where there are several.
 const TOGETHER: usize = 64;
-/// How many receivers there are, where there are many.
-const RECEIVERS: usize = 500;
 
 /// In which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +32,8 @@ pub(super) enum Way {
 /// Stored events to webhooks.
 pub(super) struct Hooks {
     way: Way,
+    /// Where there are many.
+    receivers: usize,
     /// Events of each task of the bare client, or of each receiver.
     each: usize,
     running: Option<(Product, Bare, Receiver)>,
@@ -46,10 +46,11 @@ impl Hooks {
         let all = scale.drained_singly;
         Self {
             way,
+            receivers: scale.receivers,
             each: match way {
                 Way::Ordered => all,
                 Way::Keys | Way::Fastack => (4 * all).div_ceil(TOGETHER),
-                Way::Receivers => (10 * all).div_ceil(RECEIVERS),
+                Way::Receivers => (10 * all).div_ceil(scale.receivers),
             },
             running: None,
             sequences: Vec::new(),
@@ -58,7 +59,7 @@ impl Hooks {
 
     fn subscriptions(&self) -> usize {
         match self.way {
-            Way::Receivers => RECEIVERS,
+            Way::Receivers => self.receivers,
             _ => 1,
         }
     }
@@ -68,7 +69,7 @@ impl Hooks {
         match self.way {
             Way::Ordered => 1,
             Way::Keys | Way::Fastack => TOGETHER,
-            Way::Receivers => RECEIVERS,
+            Way::Receivers => self.receivers,
         }
     }
 
@@ -181,7 +182,7 @@ impl Measurement for Hooks {
             Way::Ordered => "hooks-ordered".to_owned(),
             Way::Keys => format!("hooks-keys-{TOGETHER}"),
             Way::Fastack => format!("hooks-fastack-{TOGETHER}"),
-            Way::Receivers => format!("hooks-receivers-{RECEIVERS}"),
+            Way::Receivers => format!("hooks-receivers-{}", self.receivers),
         }
     }
 
@@ -196,7 +197,8 @@ impl Measurement for Hooks {
                 "{stored} stored events to one webhook with fastack, {TOGETHER} requests unsent at once"
             ),
             Way::Receivers => format!(
-                "{stored} stored events to each of {RECEIVERS} webhooks with receivers of their own, one request at a time to each; with the time to make the subscriptions"
+                "{stored} stored events to each of {} webhooks with receivers of their own, one request at a time to each; with the time to make the subscriptions",
+                self.receivers
             ),
         }
     }
