@@ -37,7 +37,31 @@ pub(crate) fn page(schema: &Schema) -> String {
             }
         }
     }
+    for (path, node) in schema.root().open_sections() {
+        open_section(&mut out, schema, path, node);
+    }
     out
+}
+
+/// A section whose keys only the operator names.
+fn open_section(out: &mut String, schema: &Schema, mut path: KeyPath, node: Node<'_>) {
+    let description = node.description();
+    let secret = schema.is_secret(&path);
+    path.push("NAME".to_owned());
+    let children = node.any_child().map(Node::children).unwrap_or_default();
+    let heading = match children.is_empty() {
+        true => key_name(&path),
+        false => section_name(&path),
+    };
+    let _ = writeln!(out, "\n## `{heading}`\n\n{description}");
+    if secret {
+        out.push_str("\nSecrets: shown as `***`.\n");
+    }
+    for (name, child) in children {
+        let mut path = path.clone();
+        path.push(name.to_owned());
+        key(out, schema, &path, child);
+    }
 }
 
 fn key(out: &mut String, schema: &Schema, path: &KeyPath, node: Node<'_>) {

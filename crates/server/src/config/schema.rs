@@ -215,6 +215,21 @@ impl<'a> Node<'a> {
         found
     }
 
+    /// Every section whose keys only the operator names, with its path.
+    pub(crate) fn open_sections(self) -> Vec<(KeyPath, Node<'a>)> {
+        let mut found = Vec::new();
+        for (name, child) in self.children() {
+            if child.is_section() && child.children().is_empty() && child.any_child().is_some() {
+                found.push((vec![name.to_owned()], child));
+            }
+            for (mut path, node) in child.open_sections() {
+                path.insert(0, name.to_owned());
+                found.push((path, node));
+            }
+        }
+        found
+    }
+
     fn search(self, path: &mut KeyPath, found: &mut Vec<(KeyPath, Node<'a>)>) {
         for sections in [false, true] {
             for (name, child) in self.children() {
@@ -292,7 +307,9 @@ fn without_formats(schema: &mut Value) {
 
 /// Gives each section its name as title, for editors.
 fn name_sections(schema: &mut Value, path: &mut KeyPath) {
-    for (name, child) in schema["properties"].as_object_mut().into_iter().flatten() {
+    let properties = schema.get_mut("properties");
+    let children = properties.and_then(Value::as_object_mut);
+    for (name, child) in children.into_iter().flatten() {
         if Node(child).is_section() {
             path.push(name.clone());
             child["title"] = json!(section_name(path));

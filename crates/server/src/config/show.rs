@@ -78,6 +78,21 @@ pub(crate) fn template(schema: &Schema) -> String {
             };
         }
     }
+    for (mut path, node) in schema.root().open_sections() {
+        let children = node.any_child().map(Node::children).unwrap_or_default();
+        out.push('\n');
+        comment(&mut out, &node.description());
+        if !children.is_empty() {
+            path.push("NAME".to_owned());
+        }
+        let _ = writeln!(out, "#{}", quoted_section(&path));
+        match children.is_empty() {
+            true => out.push_str("#NAME =\n"),
+            false => children
+                .keys()
+                .for_each(|name| out.push_str(&format!("#{name} =\n"))),
+        }
+    }
     out
 }
 

@@ -60,7 +60,7 @@ pub struct Config {
     pub response_bytes_max: usize,
     /// After how many failures in a row a receiver is left alone for a while.
     #[schemars(range(min = 1))]
-    pub breaker_failures: u32,
+    pub breaker_failures: usize,
     /// For how long at first. It doubles while the receiver goes on failing.
     #[schemars(with = "String", extend("format" = "go-duration"))]
     pub breaker_delay: DurationText,
@@ -147,7 +147,7 @@ impl Config {
             ("idle_connections_max", self.idle_connections_max),
             ("requests_per_receiver_max", self.requests_per_receiver_max),
             ("response_bytes_max", self.response_bytes_max),
-            ("breaker_failures", self.breaker_failures as usize),
+            ("breaker_failures", self.breaker_failures),
         ] {
             if value == 0 {
                 return Err(format!("{key}: must be at least 1"));

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Failures in a row.
-    pub(crate) failures: u32,
+    pub(crate) failures: usize,
     /// How long the first wait is.
     pub(crate) delay: Duration,
     /// How long a wait is at most, unless the receiver asks for more.
@@ -68,7 +68,7 @@ pub(crate) enum Change {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gate {
-    Closed { failures: u32 },
+    Closed { failures: usize },
     Open { until: Instant, openings: u32 },
     HalfOpen { openings: u32, is_probed: bool },
 }
