@@ -1,7 +1,7 @@
 //! How does a test use the real binary, by process and by wire only?
 //!
 //! [`Server`] starts, kills and restarts it; [`Rest`] and [`Socket`] speak to it; [`NodeApp`] runs FireFly's
-//! own client against it; a [`DeliveryLog`] holds what a consumer received against what was promised.
+//! own client against it; a [`Receiver`] takes its webhooks; a [`DeliveryLog`] holds what a consumer received against what was promised.
 //! [`Publisher`]s and [`Consumer`]s go on over any number of crashes, and a [`Ledger`], a [`LogCopy`] and
 //! [`Passes`] hold what came of it against the promises; [`Power`] makes disks fail. Nothing here knows a crate
 //! of the server.
@@ -12,6 +12,7 @@ mod delivery_log;
 mod dice;
 mod exposition;
 pub mod fixture;
+mod gate;
 mod launch;
 mod ledger;
 mod log_copy;
@@ -21,11 +22,13 @@ mod power;
 mod publisher;
 mod python;
 mod raw_socket;
+mod receiver;
 mod rest;
 mod server;
 mod shell;
 mod socket;
 mod upload;
+mod verifiers;
 mod waiting;
 
 pub use binary::{Ended, run_to_end, run_to_end_as};
@@ -33,6 +36,7 @@ pub use consumer::{Consumer, END, Habit, publish_end};
 pub use delivery_log::{ACK_STORED_WITHIN, DeliveryLog};
 pub use dice::Dice;
 pub use exposition::{Exposition, Family};
+pub use gate::Gate;
 pub use launch::Launch;
 pub use ledger::{Answer, Entry, Ledger};
 pub use log_copy::{LogCopy, LogEvent};
@@ -42,9 +46,11 @@ pub use power::{Counts, Cut, Full, Power, probe};
 pub use publisher::Publisher;
 pub use python::python;
 pub use raw_socket::{FrameBytes, Head, Heard, LengthForm, RawSocket, UpgradeRequest, opcode};
+pub use receiver::{Reaction, Receiver, Request};
 pub use rest::{Reply, Rest};
 pub use server::{DataDirectory, Server, StopSignal, Whereabouts, free_port};
 pub use shell::{Running, Shell};
 pub use socket::{Frame, Refused, Socket};
 pub use upload::{Upload, UploadAnswer};
+pub use verifiers::Verifiers;
 pub use waiting::{Deadline, PATIENCE, later, now, wait_for, wait_until};

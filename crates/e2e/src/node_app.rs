@@ -50,11 +50,9 @@ impl NodeApp {
 
     #[track_caller]
     fn run(arguments: &[&str]) -> Self {
-        static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
-        let directory = INSTALLED.get_or_init(install);
         let mut child = Command::new("node")
             .args(arguments)
-            .current_dir(directory)
+            .current_dir(node())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -142,6 +140,11 @@ impl Drop for NodeApp {
 }
 
 /// The directory of the application, with the client installed as its lock file says.
+pub(crate) fn node() -> PathBuf {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    INSTALLED.get_or_init(install).clone()
+}
+
 fn install() -> PathBuf {
     let directory = package().join("node");
     let modified = |name: &str| {

@@ -23,7 +23,10 @@ fn ensure_debian_packages() -> Result<()> {
         missing.push(("libc6-dev", "the headers that the C compiler needs"));
     }
     match output_of("node", &["--version"]) {
-        None => missing.push(("nodejs", "the tests run FireFly's own Node.js client")),
+        None => missing.push((
+            "nodejs",
+            "the tests run FireFly's own Node.js client, and a library of Standard Webhooks",
+        )),
         Some(version) => match major(&version) {
             Some(major) if major >= NODE_MAJOR_MIN => {}
             _ => bail!(
@@ -33,13 +36,16 @@ fn ensure_debian_packages() -> Result<()> {
         },
     }
     if output_of("npm", &["--version"]).is_none() {
-        missing.push(("npm", "it installs FireFly's Node.js client for the tests"));
+        missing.push(("npm", "it installs these for the tests"));
     }
     if output_of("valgrind", &["--version"]).is_none() {
         missing.push(("valgrind", "it counts what finding subscriptions costs"));
     }
     if output_of("python3", &["-c", "import ensurepip, venv"]).is_none() {
-        missing.push(("python3-venv", "it installs schemathesis for the tests"));
+        missing.push((
+            "python3-venv",
+            "it installs schemathesis and a library of Standard Webhooks for the tests",
+        ));
     }
     if missing.is_empty() {
         println!("   A C compiler, Node.js, npm, valgrind and Python are there.");
@@ -102,10 +108,12 @@ fn ensure_node_modules(directory: &Path) -> Result<()> {
     // npm writes the second file when an installation is complete.
     let wanted = modified("package-lock.json").context("crates/e2e/node/package-lock.json")?;
     if modified("node_modules/.package-lock.json").is_some_and(|installed| installed >= wanted) {
-        println!("   FireFly's Node.js client is there.");
+        println!("   FireFly's Node.js client and the library of Standard Webhooks are there.");
         return Ok(());
     }
-    println!("   Missing: FireFly's Node.js client, which the tests run unmodified (npm ci)");
+    println!(
+        "   Missing: FireFly's Node.js client and the library of Standard Webhooks, which the tests run unmodified (npm ci)"
+    );
     run(&["npm", "ci"], directory)
 }
 
@@ -116,10 +124,12 @@ fn ensure_python(directory: &Path) -> Result<()> {
     };
     let wanted = modified("requirements.txt").context("crates/e2e/python/requirements.txt")?;
     if modified(".venv/installed").is_some_and(|installed| installed >= wanted) {
-        println!("   schemathesis is there.");
+        println!("   schemathesis and the library of Standard Webhooks are there.");
         return Ok(());
     }
-    println!("   Missing: schemathesis, which asks the API all that its description allows (pip)");
+    println!(
+        "   Missing: schemathesis, which asks the API all that its description allows, and the library of Standard Webhooks (pip)"
+    );
     run(&["python3", "-m", "venv", ".venv"], directory)?;
     let pip = directory.join(".venv/bin/pip").display().to_string();
     let install = ["install", "--quiet", "--requirement", "requirements.txt"];

@@ -57,3 +57,4 @@ mod subscriptions;
 mod takeover;
 mod ui_calls;
 mod under_load;
+mod webhooks;

@@ -164,7 +164,9 @@ impl Sender {
         {
             return Ok(route.clone());
         }
-        if let Some(before) = state.route.take() {
+        // It is kept until the new one is made: of the same receiver nothing is forgotten.
+        let before = state.route.take();
+        if let Some(before) = &before {
             before.station.leave(self.id);
         }
         let route = Arc::new(self.hub.route(subscription.clone())?);

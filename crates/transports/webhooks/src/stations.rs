@@ -220,14 +220,19 @@ impl Station {
         drop(probe);
     }
 
-    /// When the wait is over, whoever comes first is the probe.
+    /// When the wait is over, whoever comes first is the probe. A receiver to which nobody sends any more is not kept
+    /// for that.
     fn wake_at(self: &Arc<Self>, until: Instant) {
-        let station = self.clone();
+        let station = Arc::downgrade(self);
         let stop = self.telling.stop.clone();
         self.telling.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep_until(until) => station.wait_is_over(),
+                () = tokio::time::sleep_until(until) => {
+                    if let Some(station) = station.upgrade() {
+                        station.wait_is_over();
+                    }
+                }
             }
         });
     }
