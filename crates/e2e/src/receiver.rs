@@ -27,7 +27,7 @@ pub struct Receiver {
     address: SocketAddr,
     shared: Arc<Shared>,
     listening: Option<JoinHandle<()>>,
-    /// How many requests `next` has given.
+    /// How many requests `receive` has given.
     given: usize,
 }
 
@@ -133,7 +133,7 @@ impl Receiver {
 
     /// The next request, in the order in which they came in; waits for it.
     #[track_caller]
-    pub fn next(&mut self) -> Request {
+    pub fn receive(&mut self) -> Request {
         let number = self.given;
         let request = wait_for("a request", || {
             self.shared.book().requests.get(number).cloned()

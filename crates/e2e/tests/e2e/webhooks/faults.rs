@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use photinus_e2e::{Dice, PATIENCE, Reaction, Receiver, Rest, wait_until};
+use photinus_e2e::{Dice, PATIENCE, Reaction, Receiver, Request, Rest, StopSignal, wait_until};
 use serde_json::{Value, json};
 
 use super::{Hook, SOON, publish, start_with, topics};
@@ -165,6 +165,35 @@ fn a_server_that_is_killed_again_and_again_loses_nothing() {
         .filter(|pair| number(&pair[1]) <= number(&pair[0]))
         .count();
     assert!(steps_back <= 3, "{well:?}");
+}
+
+#[test]
+fn a_server_that_is_stopped_waits_for_an_answer_and_not_for_ever() {
+    let mut server = start_with(SOON);
+    let receiver = Receiver::start();
+    receiver.answers(|request| match request.topic().as_str() {
+        "t1" => Reaction::status(204).after(Duration::from_millis(500)),
+        _ => Reaction::silence(),
+    });
+    let hook = Hook::to(&server.rest(), "app", &receiver, impatient());
+    for topic in ["t1", "t2"] {
+        publish(&server.rest(), &[topic]);
+        wait_until("it to be asked", || {
+            receiver.requests().last().map(Request::topic).as_deref() == Some(topic)
+        });
+        server.stop(StopSignal::Term);
+        server.start_again();
+    }
+    // The first was heard and is not repeated, and the second is.
+    wait_until("the second to come again", || receiver.count() >= 3);
+    receiver.answers(|_| Reaction::status(204));
+    server.stop(StopSignal::Int);
+    server.start_again();
+    assert_eq!(receiver.wait_for_well(2), ["t1", "t2"]);
+    assert_done(&hook, &server.rest());
+    let requests = receiver.requests();
+    let topics: Vec<String> = requests.iter().map(Request::topic).collect();
+    assert_eq!(topics, ["t1", "t2", "t2", "t2"]);
 }
 
 #[test]

@@ -91,8 +91,8 @@ fn what_an_operator_allows_is_reached_by_address_and_by_name() {
     let refused = Hook::at(&rest, "other", &at("127.0.0.1"), options());
     publish(&rest, &["t1"]);
     refused.wait_for_reason(&rest, REFUSED);
-    assert_eq!(second.next().line, "POST /127.0.0.2 HTTP/1.1");
-    assert_eq!(receiver.next().line, "POST /localhost HTTP/1.1");
+    assert_eq!(second.receive().line, "POST /127.0.0.2 HTTP/1.1");
+    assert_eq!(receiver.receive().line, "POST /localhost HTTP/1.1");
     assert_eq!(receiver.connections(), 1);
 }
 
@@ -138,7 +138,7 @@ fn what_the_environment_says_about_proxies_is_not_looked_at() {
     let mut receiver = Receiver::start();
     Hook::to(&rest, "app", &receiver, json!({}));
     publish(&rest, &["t1"]);
-    assert_eq!(receiver.next().topic(), "t1");
+    assert_eq!(receiver.receive().topic(), "t1");
     assert_eq!(proxy.connections(), 0);
 }
 
@@ -165,7 +165,7 @@ fn a_proxy_of_a_subscription_may_be_where_a_receiver_may() {
     let rest = server.rest();
     Hook::at(&rest, "app", &outside, options(&proxy));
     publish(&rest, &["t1"]);
-    let request = proxy.next();
+    let request = proxy.receive();
     assert_eq!(request.line, format!("POST {outside} HTTP/1.1"));
     assert_eq!(request.header("host"), Some(OUTSIDE));
     // me:hush
@@ -188,7 +188,7 @@ fn the_operators_proxy_is_used_and_opens_no_way_inside() {
         patient(),
     );
     publish(&rest, &["t1"]);
-    let request = proxy.next();
+    let request = proxy.receive();
     assert_eq!(request.line, format!("POST http://{OUTSIDE}/hook HTTP/1.1"));
     let connections = proxy.connections();
 

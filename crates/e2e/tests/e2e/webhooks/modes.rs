@@ -32,14 +32,14 @@ fn besteffort_is_content_with_whatever_comes() {
     let hook = Hook::to(&rest, "app", &receiver, options);
     publish(&rest, &topics(6));
     for topic in topics(6) {
-        assert_eq!(receiver.next().topic(), topic);
+        assert_eq!(receiver.receive().topic(), topic);
     }
     receiver.stop();
     publish(&rest, &["to-nobody"]);
     hook.wait_for_state(&rest, "idle");
     receiver.start_again();
     publish(&rest, &["t8"]);
-    assert_eq!(receiver.next().topic(), "t8");
+    assert_eq!(receiver.receive().topic(), "t8");
     hook.wait_for_state(&rest, "idle");
     assert_eq!(receiver.count(), 7);
     assert_eq!(hook.parked(&rest), Vec::<Value>::new());
@@ -66,7 +66,7 @@ fn fastack_is_content_when_a_request_was_sent() {
         // Nothing is answered.
         hook.wait_for_state(&rest, "idle");
         wait_until("all to be there", || receiver.count() == 5);
-        let mut came: Vec<String> = (0..5).map(|_| receiver.next().topic()).collect();
+        let mut came: Vec<String> = (0..5).map(|_| receiver.receive().topic()).collect();
         came.sort();
         assert_eq!(came, topics(5));
         assert_eq!(hook.status(&rest)["inFlight"], 0);
@@ -78,7 +78,7 @@ fn fastack_is_content_when_a_request_was_sent() {
         publish(&rest, &["late"]);
         hook.wait_for_reason(&rest, "no connection");
         receiver.start_again();
-        assert_eq!(receiver.next().topic(), "late");
+        assert_eq!(receiver.receive().topic(), "late");
         hook.wait_for_state(&rest, "idle");
         assert_eq!(receiver.count(), 6);
     }

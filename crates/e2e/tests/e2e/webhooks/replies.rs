@@ -65,7 +65,7 @@ fn an_answer_is_a_reply_with_its_status_headers_and_body() {
         let hook = Hook::to(&rest, tag, &receiver, options);
         let asked = rest.broadcast("question", "ask");
         let reply = reply(&rest, tag);
-        assert_eq!(receiver.next().header("accept-encoding"), Some("gzip"));
+        assert_eq!(receiver.receive().header("accept-encoding"), Some("gzip"));
         assert_eq!(reply["header"]["cid"], asked["header"]["id"]);
         assert_eq!(reply["header"]["topics"], json!(["question"]));
         let mut value = reply["data"][0]["value"].clone();
@@ -136,5 +136,5 @@ fn a_request_over_http_is_answered_by_a_webhook() {
     assert_eq!(answered["data"][0]["value"]["body"], json!({"doubled": 42}));
     assert_eq!(answered["header"]["tag"], "answer");
     assert!(answered["header"]["group"].is_string(), "{answered}");
-    assert_eq!(receiver.next().json(), json!({"number": 21}));
+    assert_eq!(receiver.receive().json(), json!({"number": 21}));
 }

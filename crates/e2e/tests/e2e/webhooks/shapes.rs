@@ -30,7 +30,7 @@ fn an_event_is_a_cloud_event_where_that_is_asked_for() {
     sent.unwrap().expect(202);
 
     let [structured, binary] = &mut hooks;
-    let ours = structured.next();
+    let ours = structured.receive();
     assert_eq!(ours.header("content-type"), kind);
     assert_eq!(ours.header("webhook-signature"), None);
     let ours = ours.json();
@@ -48,15 +48,15 @@ fn an_event_is_a_cloud_event_where_that_is_asked_for() {
     assert_eq!(ours["id"], event["id"]);
     expected = foreign;
     expected["datacontenttype"] = "application/json".into();
-    assert_eq!(structured.next().json(), expected);
+    assert_eq!(structured.receive().json(), expected);
 
-    let first = binary.next();
+    let first = binary.receive();
     assert_eq!(first.json(), json!({"topic": "orders"}));
     assert_eq!(first.header("content-type"), Some("application/json"));
     assert_eq!(first.header("ce-id"), ours["id"].as_str());
     assert_eq!(first.header("ce-type"), Some("order.created"));
     assert_eq!(first.header("ce-source"), Some("/namespaces/default"));
-    let second = binary.next();
+    let second = binary.receive();
     assert_eq!(second.json(), json!({"total": 3}));
     for (name, value) in [
         ("ce-specversion", "1.0"),
@@ -79,7 +79,7 @@ fn a_batch_of_cloud_events_is_a_list() {
         json!({"cloudEvents": "structured", "batch": true, "readAhead": 2, "batchTimeout": "60s"});
     Hook::to(&rest, "app", &receiver, options);
     publish(&rest, &["t1", "t2"]);
-    let request = receiver.next();
+    let request = receiver.receive();
     assert_eq!(
         request.header("content-type"),
         Some("application/cloudevents-batch+json")
@@ -109,7 +109,7 @@ fn options_and_data_make_the_request() {
     let message = json!({"data": [{"value": value}]});
     rest.post("/api/v1/messages/broadcast", &message)
         .expect(202);
-    let request = receiver.next();
+    let request = receiver.receive();
     assert_eq!(
         request.line,
         "PUT /base/x/%252e%252e/y%20z?z=0&a=1&b=3 HTTP/1.1"

@@ -86,7 +86,7 @@ fn official_libraries_verify_what_is_sent_and_nothing_else() {
     assert_ne!(secret, batched);
 
     publish(&rest, &["t1", "t2", "t3"]);
-    let [first, second, third] = [0, 1, 2].map(|number| receivers[number].next());
+    let [first, second, third] = [0, 1, 2].map(|number| receivers[number].receive());
     let others = with_header(&first, "webhook-id", "another");
     let old = with_header(&first, "webhook-timestamp", "1600000000");
     assert_verified(&[
@@ -115,7 +115,7 @@ fn while_a_secret_is_replaced_either_one_verifies() {
     let new = text(&rotated, "secret").to_owned();
     assert_ne!(new, old);
     publish(&rest, &["t1"]);
-    let both = receiver.next();
+    let both = receiver.receive();
     // It goes on so after a crash.
     server.kill();
     server.start_again();
@@ -124,7 +124,7 @@ fn while_a_secret_is_replaced_either_one_verifies() {
     assert!(!shown.contains(&new) && !shown.contains(&old), "{shown}");
     publish(&rest, &["t2"]);
     let later = loop {
-        let request = receiver.next();
+        let request = receiver.receive();
         // What was answered just before the crash may come again.
         if request.topic() == "t2" {
             break request;
@@ -135,7 +135,7 @@ fn while_a_secret_is_replaced_either_one_verifies() {
     let rotated = rest.post(&rotate, &at_once).expect(200);
     assert_eq!(rotated["secret"], OWN);
     publish(&rest, &["t3"]);
-    let last = receiver.next();
+    let last = receiver.receive();
     assert_eq!(last.topic(), "t3");
     assert_verified(&[
         (&old, &both, true),
@@ -157,7 +157,7 @@ fn a_trial_is_signed_and_says_that_it_is_one() {
     let mut receiver = Receiver::start();
     let hook = Hook::to(&rest, "app", &receiver, json!({"secret": OWN}));
     publish(&rest, &["t1"]);
-    let real = receiver.next();
+    let real = receiver.receive();
     let before = wait_for("its position to be written", || {
         let status = hook.status(&rest);
         let offset = status["currentOffset"].clone();
@@ -173,7 +173,7 @@ fn a_trial_is_signed_and_says_that_it_is_one() {
     let event = real.header("webhook-id");
     let past = rest.post(&format!("{}/test", hook.path), &json!({"event": event}));
     past.expect(200);
-    let [sent, again] = [receiver.next(), receiver.next()];
+    let [sent, again] = [receiver.receive(), receiver.receive()];
     assert_eq!(sent.json(), json!({"test": true}));
     assert_eq!(
         (again.header("webhook-id"), &again.body),

@@ -28,7 +28,7 @@ fn a_private_authority_vouches_for_whoever_names_it() {
     let by_name = receiver.url("/").replace("127.0.0.1", "localhost");
     Hook::at(&rest, "name", &by_name, patient("own"));
     publish(&rest, &["t1"]);
-    let mut hosts = [receiver.next(), receiver.next()]
+    let mut hosts = [receiver.receive(), receiver.receive()]
         .map(|request| request.header("host").unwrap().to_owned());
     hosts.sort();
     let port = receiver.address().port();
@@ -105,7 +105,7 @@ fn a_receiver_that_wants_a_certificate_is_shown_one() {
     assert_eq!(receiver.count(), 0);
     let known = Hook::to(&rest, "known", &receiver, patient("known"));
     known.wait_for_state(&rest, "idle");
-    assert_eq!(receiver.next().topic(), "t1");
+    assert_eq!(receiver.receive().topic(), "t1");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn the_operators_proxy_opens_a_tunnel_to_whom_tls_vouches_for() {
         patient("own"),
     );
     publish(&rest, &["t1"]);
-    assert_eq!(receiver.next().line, "POST /hook HTTP/1.1");
+    assert_eq!(receiver.receive().line, "POST /hook HTTP/1.1");
     let asked = asked.recv_timeout(PATIENCE).unwrap();
     assert!(
         asked.starts_with("CONNECT 8.8.8.8:443 HTTP/1.1\r\n"),

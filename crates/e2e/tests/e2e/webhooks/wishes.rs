@@ -40,7 +40,7 @@ fn a_receiver_says_how_long_it_is_to_be_left_alone() {
         assert_eq!(shown["state"], "open", "{shown}");
         assert!(shown["window"].as_u64() < Some(256), "{shown}");
         assert_eq!(receiver.wait_for_well(2), topics(2));
-        let [bad, good] = [receiver.next(), receiver.next()];
+        let [bad, good] = [receiver.receive(), receiver.receive()];
         let waited = good.at - bad.at;
         assert!(waited >= Duration::from_millis(1_990), "{waited:?}");
         assert_eq!(good.topic(), "t1");
@@ -58,7 +58,7 @@ fn any_other_failure_with_a_wish_delays_the_event_alone() {
     let hook = Hook::to(&rest, "app", &receiver, options);
     publish(&rest, &["t1"]);
     receiver.wait_for_well(1);
-    let [bad, good] = [receiver.next(), receiver.next()];
+    let [bad, good] = [receiver.receive(), receiver.receive()];
     assert!(good.at - bad.at >= Duration::from_millis(990));
     hook.wait_for_state(&rest, "idle");
     assert_eq!(shown(&rest, &receiver)["state"], "closed");
@@ -155,7 +155,7 @@ fn a_header_says_what_becomes_of_the_event() {
         assert_eq!(paused["reason"], "not for me");
     }
     hook.wait_for_state(&rest, "idle");
-    let came: Vec<_> = (0..7).map(|_| receiver.next()).collect();
+    let came: Vec<_> = (0..7).map(|_| receiver.receive()).collect();
     let topics: Vec<String> = came.iter().map(|request| request.topic()).collect();
     assert_eq!(
         topics,
@@ -177,6 +177,6 @@ fn a_header_says_what_becomes_of_the_event() {
         &json!({"all": true}),
     )
     .expect(200);
-    assert_eq!(receiver.next().topic(), "park");
+    assert_eq!(receiver.receive().topic(), "park");
     wait_until("nothing to be parked", || hook.parked(&rest).is_empty());
 }
