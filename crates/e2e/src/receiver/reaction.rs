@@ -8,6 +8,9 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_linger;
 use serde_json::Value;
 
+/// An answer that is not over.
+const BEGUN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nand then";
+
 /// What is done with a request.
 #[derive(Clone, Debug)]
 pub struct Reaction {
@@ -27,8 +30,8 @@ enum How {
     Bytes(Vec<u8>),
     /// The connection is cut with a reset.
     Reset,
-    /// Nothing, until the other end gives up.
-    Silence,
+    /// These bytes, and then nothing until the other end gives up.
+    Stuck(Vec<u8>),
 }
 
 impl Reaction {
@@ -55,7 +58,7 @@ impl Reaction {
 
     /// The head of a good answer, and less than half of its body.
     pub fn truncated() -> Self {
-        Self::bytes("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nand then")
+        Self::bytes(BEGUN)
     }
 
     /// Something else than HTTP.
@@ -70,7 +73,12 @@ impl Reaction {
 
     /// Nothing, until the other end gives up.
     pub fn silence() -> Self {
-        Self::new(How::Silence)
+        Self::new(How::Stuck(Vec::new()))
+    }
+
+    /// The head of a good answer and a part of its body, and then nothing until the other end gives up.
+    pub fn stuck() -> Self {
+        Self::new(How::Stuck(BEGUN.into()))
     }
 
     fn new(how: How) -> Self {
@@ -154,8 +162,8 @@ impl Reaction {
                 let _ = set_socket_linger(raw, Some(Duration::ZERO));
                 false
             }
-            How::Silence => {
-                let _ = stream.read(&mut [0]);
+            How::Stuck(bytes) => {
+                let _ = written(stream, bytes) && stream.read(&mut [0]).is_ok();
                 false
             }
         }
