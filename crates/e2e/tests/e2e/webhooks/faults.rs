@@ -14,9 +14,9 @@ use crate::raw_memory::resident_kib;
 
 const LARGE: usize = 10 << 20;
 
-/// An event is tried again soon, for as long as it takes.
+/// An event is tried again soon, for as long as it takes; those behind it are there already.
 fn impatient() -> Value {
-    json!({"retryPolicy": {"delays": ["5ms"]}})
+    json!({"retryPolicy": {"delays": ["5ms"]}, "readAhead": 10})
 }
 
 /// Bad receptions of an event, so many as it has attempts here, before it is received well.
