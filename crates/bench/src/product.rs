@@ -28,6 +28,9 @@ pub const PUBLISH_SOCKET_PATH: &str = "/api/v1/namespaces/default/publish";
 pub const SOCKET_PATH: &str = "/ws";
 const SUBSCRIPTIONS_PATH: &str = "/api/v1/namespaces/default/subscriptions";
 
+/// Webhooks may go to this machine.
+const SETTINGS: &str = "[transports.webhooks]\nallow = [\"127.0.0.0/8\"]\n";
+
 /// A running product on an empty directory of its own.
 pub struct Product {
     /// The process.
@@ -58,12 +61,15 @@ impl Product {
     }
 
     fn start_in(binary: &Path, directory: TempDir) -> Result<Self> {
+        let settings = directory.path().join("settings.toml");
+        std::fs::write(&settings, SETTINGS)?;
         let mut command = Command::new(binary);
         command
             .args(["--listen", "127.0.0.1:0", "--monitoring", "127.0.0.1:0"])
             .args(["--log-level", "error", "--data"])
             .arg(directory.path().join("data"))
-            .env("PHOTINUS__TRANSPORTS__WEBHOOKS__ALLOW", "127.0.0.0/8");
+            .arg("--config")
+            .arg(&settings);
         let log = directory.path().join("log");
         let started = now();
         let prefixes = ["Photinus listens on http://", "Monitoring on http://"];
