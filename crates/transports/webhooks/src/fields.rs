@@ -117,25 +117,11 @@ fn plain(number: &serde_json::Number) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use photinus_contract::data::{Hash, Validator};
-    use photinus_contract::id::DataId;
-    use photinus_contract::{Namespace, Timestamp};
+    use crate::fuzzing::datum;
 
     fn data(values: &[&str]) -> Vec<Data> {
-        let data = |json: &&str| {
-            let value = RawValue::from_string(json.to_string()).unwrap();
-            let (hash, ns) = (Hash([0; 32]), Namespace::new("ns"));
-            let now = Timestamp::from_nanos(0);
-            Data::new(
-                DataId(uuid::Uuid::nil()),
-                Validator::Json,
-                ns,
-                hash,
-                now,
-                value,
-            )
-        };
-        values.iter().map(data).collect()
+        let value = |json: &&str| datum(RawValue::from_string(json.to_string()).unwrap());
+        values.iter().map(value).collect()
     }
 
     fn body(values: &[&str], field: &str) -> Option<String> {

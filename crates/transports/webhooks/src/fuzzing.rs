@@ -43,7 +43,7 @@ pub fn request(
     let (ns, now) = (Namespace::new("ns"), Timestamp::from_nanos(0));
     let subscription = Subscription::new(
         SubscriptionId(Uuid::nil()),
-        ns.clone(),
+        ns,
         "s",
         "webhooks",
         SubscriptionFilter::default(),
@@ -56,11 +56,7 @@ pub fn request(
         now,
         is_test: false,
     };
-    let hash = Hash([0; 32]);
-    let data = value.map(|value| {
-        let id = DataId(Uuid::nil());
-        Data::new(id, Validator::Json, ns, hash, now, value)
-    });
+    let data = value.map(datum);
     let event = event();
     let sample = Sample {
         event: &event,
@@ -79,7 +75,15 @@ pub fn wish(headers: &HeaderMap) -> String {
     format!("{:?}", Wish::of(headers, Timestamp::from_nanos(0)))
 }
 
-fn event() -> Event {
+/// A value of a message.
+pub(crate) fn datum(value: Box<RawValue>) -> Data {
+    let (hash, ns) = (Hash([0; 32]), Namespace::new("ns"));
+    let now = Timestamp::from_nanos(0);
+    Data::new(DataId(Uuid::nil()), Validator::Json, ns, hash, now, value)
+}
+
+/// An event without a message.
+pub(crate) fn event() -> Event {
     let id = MessageId::from_v7(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000));
     let json = format!(r#"{{"id":"{}","topic":"t""#, id.event(0));
     let event = RecordEvent {
@@ -89,7 +93,7 @@ fn event() -> Event {
     let (ns, now) = (Namespace::new("ns"), Timestamp::from_nanos(0));
     let kind = EventType::MessageConfirmed;
     let content = RecordContent::new(id, ns, kind, now, vec![event], 0..0);
-    let record = Arc::new(Record::new(Sequence(1), content));
+    let record = Arc::new(Record::new(Sequence(7), content));
     // It has one, just made.
     Event::new(record, 0).unwrap_or_else(|| unreachable!("there is one event"))
 }

@@ -17,6 +17,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// The longest wait that a receiver can ask for, for all that is sent to it. The event that it said this of may wait
+/// longer.
+const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// What an operator has set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -191,6 +195,7 @@ impl Receiver {
     }
 
     fn fail(&mut self, is_probe: bool, wait: Option<Duration>, now: Instant) -> Change {
+        let wait = wait.map(|wait| wait.min(WAIT_MAX));
         let openings = match &mut self.gate {
             Gate::Closed { failures } => {
                 *failures += 1;
@@ -359,6 +364,9 @@ mod tests {
     #[test]
     fn a_receiver_says_how_long_to_wait_and_gets_less() {
         let mut world = World::new();
+        let an_hour = world.opened(3_600);
+        assert_eq!(world.hear(overloaded(Some(100_000))), an_hour);
+        world = World::new();
         assert_eq!(world.receiver.window(), 8);
         assert_eq!(world.hear(overloaded(None)), Change::None);
         assert_eq!(world.receiver.window(), 4);

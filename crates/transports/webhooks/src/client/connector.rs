@@ -27,7 +27,7 @@ use tokio_util::either::Either;
 use tower_service::Service;
 use url::Url;
 
-use super::dialer::{Dialer, authorization, host_and_port, took_too_long};
+use super::dialer::{Dialer, Names, authorization, host_and_port, took_too_long};
 use super::sent::Watched;
 use super::{ClientKey, tls};
 use crate::config::TlsFiles;
@@ -59,6 +59,7 @@ impl Connector {
             allowed: allowed.clone(),
             timeout: key.connection_timeout,
             is_trusted,
+            names: Names::System,
         };
         let proxy = key.proxy.clone();
         Self {

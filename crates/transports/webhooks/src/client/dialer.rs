@@ -27,6 +27,27 @@ pub(super) struct Dialer {
     pub(super) timeout: Duration,
     /// What is dialled may be anywhere: an operator has named it.
     pub(super) is_trusted: bool,
+    pub(super) names: Names,
+}
+
+/// Who knows which addresses a name has.
+#[derive(Clone, Debug)]
+pub(super) enum Names {
+    /// The operating system.
+    System,
+    /// A test, which says something else each time.
+    #[cfg(test)]
+    Scripted(Arc<std::sync::Mutex<std::collections::VecDeque<Vec<SocketAddr>>>>),
+}
+
+impl Names {
+    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System => Ok(lookup_host((host, port)).await?.collect()),
+            #[cfg(test)]
+            Self::Scripted(answers) => Ok(answers.lock().unwrap().pop_front().unwrap_or_default()),
+        }
+    }
 }
 
 /// None of the addresses of a host may be reached.
@@ -61,7 +82,7 @@ impl Dialer {
     pub(super) async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
             Ok(address) => vec![(address, port).into()],
-            Err(_) => lookup_host((host, port)).await.map_err(unknown)?.collect(),
+            Err(_) => self.names.addresses(host, port).await.map_err(unknown)?,
         };
         let permitted =
             |address: &&SocketAddr| self.is_trusted || self.allowed.permits(host, address.ip());
@@ -145,4 +166,50 @@ fn unknown(error: io::Error) -> io::Error {
 pub(super) fn took_too_long(limit: Duration) -> io::Error {
     let text = format!("no connection within {limit:?}");
     io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_name_is_asked_for_each_time_and_what_it_means_then_counts() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap();
+        let other = |ip: [u8; 4]| SocketAddr::from((ip, open.port()));
+        // The first answer is the one that a check would see, the second what would be connected to.
+        let answers = [
+            vec![open],
+            vec![other([127, 0, 0, 2])],
+            vec![other([169, 254, 169, 254]), open],
+            vec![],
+        ];
+        let dialer = Dialer {
+            allowed: Arc::new(Allowed::parse(&["127.0.0.1".to_owned()]).unwrap()),
+            timeout: Duration::from_secs(10),
+            is_trusted: false,
+            names: Names::Scripted(Arc::new(std::sync::Mutex::new(answers.into()))),
+        };
+        let mut reached = Vec::new();
+        for _ in 0..4 {
+            let dialled = dialer.dial("rebinding.example", open.port()).await;
+            reached.push(match dialled {
+                Ok(stream) => stream.peer_addr().unwrap().to_string(),
+                Err(error) => error.to_string(),
+            });
+        }
+        assert_eq!(reached[0], open.to_string());
+        assert!(
+            reached[1].contains("the address 127.0.0.2 of 'rebinding.example'"),
+            "{}",
+            reached[1]
+        );
+        assert_eq!(reached[2], open.to_string(), "what is refused is left out");
+        assert!(
+            reached[3].contains("its address is not known"),
+            "{}",
+            reached[3]
+        );
+    }
 }

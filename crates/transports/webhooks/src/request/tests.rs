@@ -1,39 +1,16 @@
-use std::sync::Arc;
-
-use photinus_contract::data::{Hash, Validator};
-use photinus_contract::record::{Record, RecordContent, RecordEvent};
-use photinus_contract::{
-    DataId, EventType, MessageId, Namespace, Sequence, SubscriptionFilter, SubscriptionId,
-};
+use photinus_contract::{Namespace, SubscriptionFilter, SubscriptionId};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
 use crate::config::Config;
+use crate::fuzzing::{datum, event};
 use crate::settings::Reader;
 
-fn event() -> Event {
-    let id = MessageId::from_v7(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000));
-    let json = format!(r#"{{"id":"{}","topic":"t""#, id.event(0));
-    let event = RecordEvent {
-        topic: "t".into(),
-        json: json.into(),
-    };
-    let now = Timestamp::from_nanos(0);
-    let kind = EventType::MessageConfirmed;
-    let content = RecordContent::new(id, Namespace::new("ns"), kind, now, vec![event], 0..0);
-    Event::new(Arc::new(Record::new(Sequence(7), content)), 0).unwrap()
-}
-
 fn data(values: &[&str]) -> Vec<Data> {
-    let data = |json: &&str| {
-        let value = RawValue::from_string(json.to_string()).unwrap();
-        let (hash, ns) = (Hash([0; 32]), Namespace::new("ns"));
-        let now = Timestamp::from_nanos(0);
-        Data::new(DataId(Uuid::nil()), Validator::Json, ns, hash, now, value)
-    };
-    values.iter().map(data).collect()
+    let value = |json: &&str| datum(RawValue::from_string(json.to_string()).unwrap());
+    values.iter().map(value).collect()
 }
 
 struct Sent {
