@@ -92,3 +92,35 @@ proptest! {
         world.finish();
     }
 }
+
+/// Chance finds this rarely: the entry of a replay that is acknowledged above a gap stays until the gap is filled, because
+/// a rewind or a restart needs it again.
+#[test]
+fn a_replay_that_is_acknowledged_above_a_gap_keeps_its_entry() {
+    let setup = Setup {
+        read_ahead: 4,
+        keyed: false,
+        attempts_max: None,
+        then: Then::Hold,
+        end: 10,
+    };
+    let mut world = World::new(setup);
+    world.feed(3);
+    (0..3).for_each(|_| world.deliver());
+    (0..3).for_each(|_| world.answer(0, How::Park));
+    (0..3).for_each(|_| world.written(0, true));
+    world.check();
+    world.mark();
+    world.read_replays(4);
+    (0..3).for_each(|_| world.deliver());
+    world.answer(1, How::Acknowledge);
+    world.check();
+    // What is to be written, and that it is.
+    world.save();
+    world.save();
+    world.answer(0, How::Fail);
+    world.check();
+    world.restart();
+    world.check();
+    world.finish();
+}
