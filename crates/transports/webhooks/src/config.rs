@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::guard::Allowed;
 use crate::options::ConfirmationMode;
+use crate::settings::{is_reserved, proxy_url};
 
 /// The webhook transport. It needs no settings, and then reaches addresses of the public internet only.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -193,7 +194,7 @@ fn base_url(text: &str) -> Result<Url, String> {
 
 /// The words do not repeat the address, which may hold a password.
 fn proxy(text: &str) -> Result<Url, String> {
-    crate::settings::proxy_url(text).map_err(|error| format!("proxy: {error}"))
+    proxy_url(text).map_err(|error| format!("proxy: {error}"))
 }
 
 fn headers(given: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
@@ -202,6 +203,9 @@ fn headers(given: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
         let key: HeaderName = name
             .parse()
             .map_err(|_| format!("headers: '{name}' is no name of a header"))?;
+        if is_reserved(&key) {
+            return Err(format!("headers: '{name}' is set by the HTTP client"));
+        }
         let mut value: HeaderValue = value.parse().map_err(|_| {
             format!("headers: the value of '{name}' has characters that no header has")
         })?;
@@ -240,6 +244,10 @@ mod tests {
             (json!({"base_url": "x"}), "base_url: relative URL"),
             (json!({"proxy": "socks5://u:secret@x"}), "proxy: must begin"),
             (json!({"proxy": {"secret": 1}}), "proxy: expected text"),
+            (
+                json!({"headers": {"Content-Length": "secret"}}),
+                "headers: 'Content-Length' is set",
+            ),
             (json!({"headers": {"a b": "secret"}}), "headers: 'a b'"),
             (
                 json!({"headers": {"a": "secret\n"}}),
