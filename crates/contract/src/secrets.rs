@@ -80,6 +80,11 @@ impl fmt::Debug for Secrets {
 #[error("the stored secrets cannot be read")]
 pub struct SecretsError;
 
+/// A key as it stands in a JSON pointer.
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
 /// The keys of a JSON pointer.
 fn keys(place: &str) -> impl Iterator<Item = String> + '_ {
     let keys = place.split('/').skip(1);

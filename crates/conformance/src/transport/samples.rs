@@ -156,6 +156,10 @@ pub(super) fn with_secret(root: &Value, property: &Value, text: &str) -> Value {
             object.insert(key.clone(), with_secret(root, inner, text));
         }
     }
+    let others = &property["additionalProperties"];
+    if is_secret(root, others) {
+        object.insert("conformance".to_owned(), with_secret(root, others, text));
+    }
     object.into()
 }
 
@@ -248,6 +252,10 @@ mod tests {
         let value = with_secret(&root, tls, "marker");
         assert_eq!(value["key"], "marker");
         assert!(value["host"].is_string());
+        let any = json!({"additionalProperties": tls});
+        assert!(is_secret(&root, &any));
+        let value = with_secret(&root, &any, "marker");
+        assert_eq!(value["conformance"]["key"], "marker");
     }
 
     #[test]
