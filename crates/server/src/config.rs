@@ -20,6 +20,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 mod unknown;
+pub(crate) mod urls;
 mod whole;
 
 use std::collections::BTreeMap;

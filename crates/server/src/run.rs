@@ -17,6 +17,7 @@ use photinus_contract::store::Store;
 use photinus_engine::{Engine, Parts};
 
 use crate::config::Settings;
+use crate::config::urls::without_passwords;
 use crate::listen::{Port, Serving};
 use crate::metrics::{Metrics, Requests};
 use crate::monitoring::{self, Readiness};
@@ -176,7 +177,7 @@ async fn serve_api(
         engine
             .start_transport(&*plugin, section)
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| without_passwords(&error.to_string()))?;
     }
     let address = port.address();
     let listeners = transports.listeners;

@@ -3,10 +3,11 @@
 //! By the schema alone, so that the words for what is wrong are the same for every key, also for those of
 //! transports. What a schema cannot say, the code that reads the value checks afterwards.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::nearest::nearest;
 use super::schema::Node;
+use super::urls::hide_passwords;
 
 /// What texts of a `format` look like. A format that is not here is a text like any other.
 pub(crate) const FORMATS: [(&str, &str); 3] = [
@@ -78,6 +79,20 @@ fn fits(node: Node<'_>, value: &Value) -> bool {
         && value
             .as_array()
             .is_none_or(|list| list.iter().all(|item| fits(node.items(), item)))
+        && value
+            .as_object()
+            .is_none_or(|table| has_right_keys(node, table))
+}
+
+/// Whether what has to be in a table is there, and nothing that is wrong.
+fn has_right_keys(node: Node<'_>, table: &Map<String, Value>) -> bool {
+    let required = node.own_keyword("required").and_then(Value::as_array);
+    let mut required = required.into_iter().flatten().filter_map(Value::as_str);
+    required.all(|name| table.contains_key(name))
+        && table.iter().all(|(name, value)| {
+            let child = node.own_child(name);
+            child.is_some_and(|child| fits(child, value))
+        })
 }
 
 fn is_of(value: &Value, of: &str) -> bool {
@@ -96,33 +111,47 @@ fn is_of(value: &Value, of: &str) -> bool {
 
 /// What a key takes, for people.
 pub(crate) fn expected(node: Node<'_>) -> String {
-    let options = node.options();
-    if !options.is_empty() {
-        let options: Vec<String> = options
-            .iter()
-            .map(|(option, _)| option.to_string())
-            .collect();
-        return match &options[..] {
-            [only] => only.clone(),
-            options => format!("one of {}", options.join(", ")),
-        };
+    if node.is_section() {
+        return "a section with keys of its own".to_owned();
     }
-    let words: Vec<String> = node
-        .types()
-        .into_iter()
-        .filter(|of| *of != "null")
+    let options = node.options().into_iter();
+    let options: Vec<String> = options.map(|(option, _)| option.to_string()).collect();
+    let mut words = match &options[..] {
+        [] => kinds(node),
+        [only] => vec![only.clone()],
+        options => vec![format!("one of {}", options.join(", "))],
+    };
+    words.extend(node.tables().map(table));
+    match words.is_empty() {
+        true => "something else".to_owned(),
+        false => words.join(" or "),
+    }
+}
+
+/// The types that are no table.
+fn kinds(node: Node<'_>) -> Vec<String> {
+    let types = node.types().into_iter();
+    let types = types.filter(|of| !matches!(*of, "null" | "object"));
+    types
         .map(|of| match of {
             "boolean" => "true or false".to_owned(),
             "integer" => format!("a whole number{}", range(node)),
             "number" => format!("a number{}", range(node)),
-            "string" => words(node),
             "array" => format!("a list, each item {}", expected(node.items())),
-            _ => "a section with keys of its own".to_owned(),
+            _ => words(node),
         })
+        .collect()
+}
+
+/// A table with these keys as it is written, without what stands behind them.
+fn table<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let keys = names.into_iter();
+    let keys: Vec<String> = keys
+        .map(|name| format!("{} = …", name.escape_debug()))
         .collect();
-    match words.is_empty() {
-        true => "something else".to_owned(),
-        false => words.join(" or "),
+    match keys.is_empty() {
+        true => "a table".to_owned(),
+        false => format!("{{ {} }}", keys.join(", ")),
     }
 }
 
@@ -171,8 +200,13 @@ pub(crate) fn grouped(value: &Value) -> String {
 
 /// A value as an error shows it: one line, and not a long one.
 pub(crate) fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::Number(_) => grouped(value),
+    // A part of a password that is cut off is one, too.
+    let mut value = value.clone();
+    hide_passwords(&mut value);
+    let text = match &value {
+        Value::Number(_) => grouped(&value),
+        // What of it is a secret depends on the keys, and one of them may be wrong.
+        Value::Object(keys) => table(keys.keys().map(String::as_str)),
         other => other.to_string(),
     };
     match text.char_indices().nth(SHOWN_MAX) {
@@ -195,6 +229,11 @@ mod tests {
         let perhaps = json!({"anyOf": [word, {"type": "null"}]});
         let either = json!({"type": ["integer", "string"]});
         let any = json!({});
+        let closed = json!({"type": "object", "additionalProperties": false, "required": ["a"],
+            "properties": {"a": {"type": "integer"}, "b\n": {}}});
+        let table =
+            json!({"type": ["boolean", "object"], "additionalProperties": {"type": "string"}});
+        let text_or_table = json!({"anyOf": [{"type": "string"}, closed, {"type": "null"}]});
         for (schema, value, expected) in [
             (&number, json!(1), Ok(())),
             (&number, json!(70000), Ok(())),
@@ -257,6 +296,34 @@ mod tests {
                 Err("expected a whole number or a text, got true"),
             ),
             (&any, json!({"x": 1}), Ok(())),
+            (&text_or_table, json!("x"), Ok(())),
+            (&text_or_table, json!({"a": 1, "b\n": "x"}), Ok(())),
+            (
+                &text_or_table,
+                json!({"b\n": 1}),
+                Err("expected a text or { a = …, b\\n = … }, got { b\\n = … }"),
+            ),
+            (
+                &text_or_table,
+                json!({"a": 1, "c": 1}),
+                Err("expected a text or { a = …, b\\n = … }, got { a = …, c = … }"),
+            ),
+            (
+                &text_or_table,
+                json!({"a": "x"}),
+                Err("expected a text or { a = …, b\\n = … }, got { a = … }"),
+            ),
+            (
+                &text_or_table,
+                json!([]),
+                Err("expected a text or { a = …, b\\n = … }, got []"),
+            ),
+            (&table, json!({"a": "x"}), Ok(())),
+            (
+                &table,
+                json!({"a": 1}),
+                Err("expected true or false or a table, got { a = … }"),
+            ),
         ] {
             let schema = Schema::of_value(schema.clone());
             let checked = check(schema.root(), &value, false);
@@ -272,6 +339,8 @@ mod tests {
         let long: Vec<u8> = vec![7; 1000];
         let error = check(schema.root(), &json!(long), false).unwrap_err();
         assert!(error.len() < 120, "{error}");
+        let cut = json!(format!("x://{}:secret@host", "u".repeat(SHOWN_MAX - 8)));
+        assert!(!shown(&cut).contains("sec"), "{}", shown(&cut));
     }
 
     #[test]

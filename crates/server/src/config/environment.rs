@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use toml::de::DeValue;
 
 use super::check::{check, expected};
@@ -131,9 +131,10 @@ fn set(
         path.push(name);
         if names.peek().is_some() && !node.is_section() {
             return Err(format!(
-                "{} has no keys of its own; set it with {}",
+                "{} has no keys of its own; set it with {}, which takes {}",
                 key_name(path),
-                variable(path)
+                variable(path),
+                expected(node)
             ));
         }
     }
@@ -150,7 +151,8 @@ fn set(
     }
     let named = |error: String| format!("{}: {error}", key_name(path));
     let text = text.ok_or_else(|| named("the value is not UTF-8".to_owned()))?;
-    let is_secret = schema.is_secret(path);
+    // What is nearly a table may hold the secret of one.
+    let is_secret = schema.is_secret(path) || node.tables().next().is_some();
     let value = value(node, text)
         .ok_or_else(|| {
             let got = match is_secret {
@@ -174,8 +176,9 @@ fn set(
 /// What a text means for a key: by the types that the key takes, so that nobody has to think of quotes.
 ///
 /// A key that takes texts only takes the text as it is. A list is TOML if it begins with `[`, and otherwise what
-/// stands between commas. Everything else is a value of TOML, or a text where the key takes texts, too. Nothing
-/// is nothing: no items of a list, the absence of what may be absent. `None` if it means nothing.
+/// stands between commas. A table is TOML or JSON. Everything else is a value of TOML, or the text as it is where the
+/// key takes texts, too. Nothing is nothing: no items of a list, the absence of what may be absent. `None` if it
+/// means nothing.
 fn value(node: Node<'_>, text: &str) -> Option<Result<Value, String>> {
     let types = node.types();
     if text.is_empty() && node.is_optional() {
@@ -191,18 +194,29 @@ fn value(node: Node<'_>, text: &str) -> Option<Result<Value, String>> {
             items.map(|item| value(node.items(), item)).collect();
         return items.map(|items| items.map(Value::Array));
     }
-    let parsed = takes_others.then(|| toml_value(text)).flatten();
+    let parsed = takes_others.then(|| parsed(text)).flatten();
     match parsed {
-        Some(Ok(parsed)) if !takes_text || check(node, &parsed, true).is_ok() => Some(Ok(parsed)),
+        Some(Ok(parsed)) if !takes_text => Some(Ok(parsed)),
+        // A table with a mistake in it is no text, which a password with that mistake would be.
+        Some(Ok(table @ Value::Object(_))) if types.contains("object") => Some(Ok(table)),
+        // The quotes of a text belong to it.
+        Some(Ok(other)) if !other.is_string() && check(node, &other, true).is_ok() => {
+            Some(Ok(other))
+        }
         Some(Err(error)) if !takes_text => Some(Err(error)),
         _ => takes_text.then(|| Ok(json!(text))),
     }
 }
 
-/// `None` if it is no TOML.
-fn toml_value(text: &str) -> Option<Result<Value, String>> {
-    let parsed = DeValue::parse(text.trim()).ok()?;
-    Some(plain_value(parsed.get_ref()))
+/// `None` if it is neither a value of TOML nor a table of JSON.
+fn parsed(text: &str) -> Option<Result<Value, String>> {
+    match DeValue::parse(text.trim()) {
+        Ok(parsed) => Some(plain_value(parsed.get_ref())),
+        Err(_) => {
+            let table = serde_json::from_str::<Map<String, Value>>(text);
+            table.ok().map(|table| Ok(Value::Object(table)))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -220,6 +234,7 @@ mod tests {
                 "numbers": {"type": "array", "items": {"type": "integer"}},
                 "perhaps": {"type": ["integer", "null"]},
                 "either": {"type": ["integer", "string"]},
+                "table": {"type": ["integer", "object"], "properties": {"key": {"writeOnly": true}}},
                 "secret": {"type": "string", "writeOnly": true, "maxLength": 3},
                 "tls-options": {"type": "object", "additionalProperties": false, "properties": {
                     "cert-file": {"type": "string"}}},
@@ -260,6 +275,9 @@ mod tests {
             ("PERHAPS", "", json!({})),
             ("EITHER", "3", json!({"either": 3})),
             ("EITHER", "three", json!({"either": "three"})),
+            ("EITHER", "'3'", json!({"either": "'3'"})),
+            ("TABLE", "{ key = 3 }", json!({"table": {"key": 3}})),
+            ("TABLE", "{\"key\": 3}", json!({"table": {"key": 3}})),
             (
                 "TLS_OPTIONS__CERT_FILE",
                 "f",
@@ -333,6 +351,11 @@ mod tests {
         let secret = layer(&[("PHOTINUS__SECRET", "abcdef")]);
         assert_eq!(secret.mistakes.len(), 1);
         assert!(!secret.mistakes[0].text.contains("abcdef"));
+        let nearly = layer(&[("PHOTINUS__TABLE", "{ key = abcdef }")]);
+        assert_eq!(
+            nearly.mistakes[0].text,
+            "table: expected a whole number or { key = … }"
+        );
     }
 
     #[test]

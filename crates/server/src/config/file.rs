@@ -53,15 +53,22 @@ pub(crate) fn read(path: &Path, schema: &Schema) -> Result<File, Mistake> {
     let secret = layer
         .settings
         .iter()
-        .find(|(path, _)| schema.is_secret(path));
+        .filter(|(_, setting)| !says_where(&setting.value))
+        .find(|(path, setting)| schema.holds_secret(path, &setting.value));
     if let Some((key, setting)) = secret.filter(|_| is_readable_by_all) {
         warnings.push(format!(
-            "{}: {} is a secret, and everybody on this machine can read the file: chmod o-r {name}",
+            "{}: {} holds a secret, and everybody on this machine can read the file: chmod o-r {name}",
             setting.origin,
             key_name(key)
         ));
     }
     Ok(File { layer, warnings })
+}
+
+/// Whether it is `{ env = … }` or `{ file = … }`: the secret itself stands there, and not in this file.
+fn says_where(value: &Value) -> bool {
+    let table = value.as_object().filter(|table| table.len() == 1);
+    table.is_some_and(|table| table.contains_key("env") || table.contains_key("file"))
 }
 
 /// The settings of a TOML text, checked key by key.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::urls::without_passwords;
+
 /// Most mistakes that are looked for in one layer.
 const MISTAKES_READ_MAX: usize = 100;
 
@@ -52,9 +54,11 @@ pub(crate) struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Whoever found it may repeat a value.
+        let text = without_passwords(&self.text);
         match &self.origin {
-            Some(origin) => write!(f, "{origin}: {}", self.text),
-            None => f.write_str(&self.text),
+            Some(origin) => write!(f, "{origin}: {text}"),
+            None => f.write_str(&text),
         }
     }
 }

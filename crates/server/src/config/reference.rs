@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::check::{expected, range};
+use super::check::{example, expected, range};
 use super::environment::variable;
 use super::flags::flag;
 use super::layer::{KeyPath, Layer, key_name, section_name};
@@ -71,10 +71,10 @@ fn key(out: &mut String, schema: &Schema, path: &KeyPath, node: Node<'_>) {
         key_name(path),
         node.description()
     );
-    let default = match (node.default(), node.own_keyword("default")) {
-        (Some(default), _) => format!("`{}`", text(default)),
-        (None, Some(_)) => "not set".to_owned(),
-        (None, None) => "none: it has to be set".to_owned(),
+    let default = match node.default() {
+        Some(default) => format!("`{}`", text(default)),
+        None if node.has_to_be_set() => "none: it has to be set".to_owned(),
+        None => "not set".to_owned(),
     };
     let _ = write!(out, "| type | default |");
     let range = range(node);
@@ -121,6 +121,7 @@ fn key(out: &mut String, schema: &Schema, path: &KeyPath, node: Node<'_>) {
 /// The type without range and example, which have columns of their own.
 fn kind(node: Node<'_>) -> String {
     let kind = expected(node).replace(&range(node), "");
+    let kind = kind.replace(&example(node), "");
     let kind = kind.split(" such as ").next().unwrap_or_default();
     kind.replace('|', "\\|")
 }

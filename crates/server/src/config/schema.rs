@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::check::FORMATS;
 use super::layer::{KeyPath, put, section_name};
+use super::urls::hide_passwords;
 
 /// The schema of everything that can be configured. References are resolved.
 #[derive(Clone, Debug)]
@@ -73,8 +74,19 @@ impl Schema {
 
     /// Whether this key must not be shown.
     pub(crate) fn is_secret(&self, path: &[String]) -> bool {
+        self.is_secret_in(path, json!(true))
+    }
+
+    /// Whether this value of a key has something in it that must not be shown.
+    pub(crate) fn holds_secret(&self, path: &[String], value: &Value) -> bool {
+        let mut shown = value.clone();
+        hide_passwords(&mut shown);
+        shown != *value || self.is_secret_in(path, shown)
+    }
+
+    fn is_secret_in(&self, path: &[String], value: Value) -> bool {
         let mut values = Map::new();
-        put(&mut values, path, json!(true));
+        put(&mut values, path, value);
         !self.secrets.take(&mut values).is_empty()
     }
 }
@@ -134,11 +146,39 @@ impl<'a> Node<'a> {
         None
     }
 
-    /// Whether this has keys of its own, and is no value.
+    /// What this schema itself, without its branches, says of a key; nothing if it refuses it.
+    pub(crate) fn own_child(self, name: &str) -> Option<Node<'a>> {
+        if let Some(named) = self.0["properties"].get(name) {
+            return Some(Node(named));
+        }
+        let is_closed = self.0["additionalProperties"] == json!(false);
+        // Keys of a pattern are not looked at.
+        let is_open = !is_closed || self.0["patternProperties"].is_object();
+        is_open.then_some(Node(&self.0["additionalProperties"]))
+    }
+
+    /// Whether this has keys of its own, and is no value. What may be a text as well is a value, which is set and
+    /// covered as a whole.
     pub(crate) fn is_section(self) -> bool {
         let types = self.types();
-        !self.children().is_empty()
-            || (types.contains("object") && types.iter().all(|of| matches!(*of, "object" | "null")))
+        types.iter().all(|of| matches!(*of, "object" | "null"))
+            && (types.contains("object") || !self.children().is_empty())
+    }
+
+    /// The tables that this may be, each by the names of its keys.
+    pub(crate) fn tables(self) -> impl Iterator<Item = Vec<&'a str>> {
+        let is_table = |schema: &Value| {
+            let types = schema["type"].as_array().into_iter().flatten();
+            let mut types = types.chain([&schema["type"]]);
+            schema["properties"].is_object() || types.any(|of| of == "object")
+        };
+        let branches = self.branches().into_iter().map(|branch| branch.0);
+        branches
+            .filter(move |branch| is_table(branch))
+            .map(|table| {
+                let names = table["properties"].as_object().into_iter().flatten();
+                names.map(|(name, _)| name.as_str()).collect()
+            })
     }
 
     /// Whether `null`, which is to say nothing, is a value too.
@@ -196,6 +236,11 @@ impl<'a> Node<'a> {
     /// The default, if it is not to say nothing.
     pub(crate) fn default(self) -> Option<&'a Value> {
         self.0.get("default").filter(|value| !value.is_null())
+    }
+
+    /// Whether there is nothing to be if nobody sets it.
+    pub(crate) fn has_to_be_set(self) -> bool {
+        self.own_keyword("default").is_none() && !self.is_optional()
     }
 
     /// The meaning, as paragraphs of one line each.

@@ -11,6 +11,7 @@ use super::Configuration;
 use super::check::{example, expected, grouped};
 use super::layer::{KeyPath, Layer, put};
 use super::schema::{Node, Schema};
+use super::urls::hide_passwords;
 
 /// The columns that a comment fills.
 const COLUMNS: usize = 100;
@@ -100,7 +101,7 @@ pub(crate) fn template(schema: &Schema) -> String {
 pub(crate) fn takes(node: Node<'_>) -> String {
     // The default stands on the next line.
     let mut takes = expected(node).replace(&example(node), "");
-    if node.own_keyword("default").is_none() {
+    if node.has_to_be_set() {
         takes.push_str("; has to be set");
     } else if node.default().is_none() {
         takes.push_str("; not set by default");
@@ -143,6 +144,7 @@ fn masked(configuration: &Configuration) -> Map<String, Value> {
         put(&mut values, path, setting.value.clone());
     }
     configuration.schema.mask(&mut values);
+    values.values_mut().for_each(hide_passwords);
     values
 }
 

@@ -3,6 +3,7 @@
 mod described;
 mod layers;
 mod mistakes;
+mod passwords;
 mod shown;
 
 use std::io::Write;
@@ -16,8 +17,32 @@ use tempfile::NamedTempFile;
 use super::layer::{key_name, put};
 use super::*;
 
-/// A transport with a secret, a section within its section, and keys that only its operator names.
+/// A transport with a secret, a section within its section, and keys that only its operator names, some of them with
+/// a secret of their own.
 struct Pigeons;
+
+/// Where they fly to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    /// The roof.
+    #[expect(dead_code, reason = "only whether it can be read is of interest")]
+    url: String,
+    /// What the cat wants to hear.
+    #[serde(default)]
+    #[schemars(extend("writeOnly" = true))]
+    #[expect(dead_code, reason = "as above")]
+    password: Option<Password>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "as above")]
+enum Password {
+    Text(String),
+    Env { env: String },
+    File { file: PathBuf },
+}
 
 impl TransportPlugin for Pigeons {
     fn name(&self) -> &'static str {
@@ -25,6 +50,7 @@ impl TransportPlugin for Pigeons {
     }
 
     fn config_schema(&self) -> Value {
+        let target = schemars::schema_for!(Target).to_value();
         json!({
             "type": "object", "additionalProperties": false, "description": "Birds.",
             "properties": {
@@ -32,8 +58,12 @@ impl TransportPlugin for Pigeons {
                 "whistle": {"type": "string", "writeOnly": true, "default": null, "description": "What they come to."},
                 "loft": {"$ref": "#/$defs/Loft"},
                 "names": {"type": "object", "additionalProperties": {"type": "string"}, "description": "Their names."},
+                "targets": {
+                    "type": "object", "additionalProperties": {"$ref": "#/$defs/Target"},
+                    "description": "Where they fly to.",
+                },
             },
-            "$defs": {"Loft": {
+            "$defs": {"Password": target["$defs"]["Password"], "Target": target, "Loft": {
                 "type": "object", "additionalProperties": false, "description": "Where they live.",
                 "properties": {
                     "key": {"type": "string", "writeOnly": true, "default": null, "description": "It is locked."},
@@ -44,6 +74,10 @@ impl TransportPlugin for Pigeons {
     }
 
     fn check_config(&self, config: &Value) -> Result<(), String> {
+        if let Some(targets) = config.get("targets") {
+            let targets: Result<BTreeMap<String, Target>, _> = Deserialize::deserialize(targets);
+            targets.map_err(|error| format!("targets: {error}"))?;
+        }
         match &config["loft"]["floor"] {
             Value::Number(floor) if floor.as_i64() == Some(13) => {
                 Err("loft.floor: there is no floor 13".to_owned())

@@ -17,6 +17,8 @@ fn what_is_shown_can_be_read_again_and_is_the_same() {
     assert_eq!(first.settings.engine, second.settings.engine);
     let stores = [&first, &second].map(|told| format!("{:?}", told.settings.store));
     assert_eq!(stores[0], stores[1]);
+    let table = show::text(&json!({"env": "X", "n": [1]}));
+    assert_eq!(table, "{ env = \"X\", n = [1] }");
     let json: Value = serde_json::from_str(&show::json(&first)).unwrap();
     assert_eq!(json["configuration"]["api"]["hosts"], json!(["a\"b", "ü"]));
     assert_eq!(json["configuration"]["engine"]["shards"], json!(0));
