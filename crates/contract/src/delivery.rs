@@ -80,7 +80,8 @@ pub struct Delivery {
     pub attempt: u32,
     /// What is delivered.
     pub event: Event,
-    /// The values of the event's message, in message order; `Some` only if the subscription asks for data.
+    /// The values of the event's message, in message order; `Some` only if the transport
+    /// [needs](crate::Transport::needs_data) them, as where the subscription asks for data.
     pub data: Option<Arc<[Data]>>,
 }
 

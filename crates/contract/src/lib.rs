@@ -25,7 +25,10 @@
 //! * Futures may be dropped at any time: the work they started goes on, and only its answer is lost.
 //! * Errors that a client sees are [`CodedError`]s: a code, an HTTP status and a text.
 
+pub mod address;
 pub mod change;
+pub mod cloud_event;
+pub mod content;
 pub mod data;
 pub mod datatype;
 pub mod delivery;
@@ -33,22 +36,27 @@ pub mod error;
 pub mod event;
 pub mod filter;
 pub mod id;
+pub mod intake;
 pub mod message;
 pub mod name;
 pub mod object;
 pub mod options;
 pub mod ordering;
+pub mod outbox;
 pub mod record;
 pub mod retry;
 pub mod run;
+pub mod samples;
 mod schema;
 pub mod scripted;
 pub mod secrets;
 mod splice;
 pub mod store;
 pub mod subscription;
+pub mod target;
 pub mod time;
 pub mod transport;
+pub mod words;
 
 pub use change::{ChangeEvent, ChangeFilter, ChangeKind};
 pub use data::{Data, DataRef};

@@ -99,6 +99,13 @@ pub trait Transport: Send + Sync + 'static {
         options.policy().unwrap_or_default()
     }
 
+    /// Whether deliveries of a subscription with these options come with the values of the message: by default if
+    /// it asks for them with `withData`. A transport that needs them to know where an event goes says so here, and gives
+    /// the application no more than it asks for. Pure, asked once each time that a subscription is served.
+    fn needs_data(&self, options: &SubscriptionOptions) -> bool {
+        options.with_data == Some(true)
+    }
+
     /// Puts a new secret in the place of the one that a subscription signs with, and returns it. The options have all
     /// their secrets, and are checked and stored afterwards. What is signed until
     /// [`old_until`](Rotation::old_until) is signed with both. `PH00449` from a transport that signs nothing, or if

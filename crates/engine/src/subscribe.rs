@@ -178,6 +178,7 @@ impl Core {
             subscription: subscription.clone(),
             filter: passed.filter,
             namespace,
+            needs_data: transport.needs_data(&subscription.options),
             transport: transport.clone(),
         };
         self.registry

@@ -135,6 +135,12 @@ impl RunningTransport {
             .unwrap_or_else(|| options.policy().unwrap_or_default())
     }
 
+    /// Whether deliveries carry the values of their messages.
+    pub(crate) fn needs_data(&self, options: &SubscriptionOptions) -> bool {
+        self.contained("needs_data", || self.transport.needs_data(options))
+            .unwrap_or(options.with_data == Some(true))
+    }
+
     /// Replaces a secret among the options, and returns the new one.
     pub(crate) fn rotate_secret(
         &self,

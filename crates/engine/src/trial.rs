@@ -22,6 +22,7 @@ use crate::core::Core;
 use crate::namespaces::NamespaceState;
 use crate::publish::{CommitTime, unavailable};
 use crate::seek::no_event;
+use crate::transports::RunningTransport;
 use crate::values;
 
 /// Most trials that go on at once.
@@ -81,7 +82,7 @@ impl Core {
         };
         let tried = async {
             let event = self.event_to_try(&namespace, of).await?;
-            let data = self.data_to_try(&subscription, &event).await?;
+            let data = self.data_to_try(&transport, &subscription, &event).await?;
             let id = event.id();
             let exchange = transport.test_delivery(subscription, event, data).await;
             Ok(Trial {
@@ -122,10 +123,11 @@ impl Core {
     /// The values that a delivery of the event would carry.
     async fn data_to_try(
         &self,
+        transport: &RunningTransport,
         subscription: &Subscription,
         event: &Event,
     ) -> Result<Option<Arc<[Data]>>, CodedError> {
-        if subscription.options.with_data != Some(true) {
+        if !transport.needs_data(&subscription.options) {
             return Ok(None);
         }
         let data = values::of_message(&*self.store, event.record()).await;

@@ -10,6 +10,7 @@ use photinus_contract::{Data, Event, Namespace, Sequence, SubscriptionId, Subscr
 use photinus_dispatch::{Arrived, Filter, Input, Room};
 use tracing::{debug, warn};
 
+use super::mail::ValuesWanted;
 use super::{Mail, Shard};
 use crate::namespaces::NamespaceState;
 use crate::tail::{Look, Piece};
@@ -163,8 +164,8 @@ impl Shard {
         }
         if wants_data && matched > 0 {
             running.loading = true;
-            let options = spec.subscription.options.clone();
-            self.load(id, start, fed, room, options);
+            let wanted = spec.values_wanted();
+            self.load(id, start, fed, room, wanted);
             self.note_fed(looked_at, matched);
             return Meal::Loading;
         }
@@ -241,13 +242,13 @@ impl Shard {
         start: u64,
         fed: Fed,
         room: Room,
-        options: SubscriptionOptions,
+        wanted: ValuesWanted,
     ) {
         let store = self.core.store.clone();
         let handle = self.handle.clone();
         let is_window_empty = room.bytes == self.core.config.window_bytes_max.get();
         self.core.tasks.spawn(async move {
-            let fed = with_values(&*store, fed, room, is_window_empty, &options).await;
+            let fed = with_values(&*store, fed, room, is_window_empty, &wanted).await;
             if fed.is_err() {
                 tokio::time::sleep(RETRY_DELAY).await;
             }
@@ -296,13 +297,13 @@ async fn with_values(
     fed: Fed,
     room: Room,
     is_window_empty: bool,
-    options: &SubscriptionOptions,
+    wanted: &ValuesWanted,
 ) -> Result<Fed, StoreError> {
     let mut events = Vec::with_capacity(fed.events.len());
     let mut bytes = 0;
     for mut arrived in fed.events {
         let sequence = arrived.sequence;
-        load_values(store, &mut arrived, options).await?;
+        load_values(store, &mut arrived, wanted).await?;
         let size = arrived.bytes;
         let is_first_of_all = events.is_empty() && is_window_empty;
         if !is_first_of_all && bytes + size > room.bytes {
@@ -317,16 +318,16 @@ async fn with_values(
     Ok(Fed { events, ..fed })
 }
 
-/// Loads the values of an event, finds its key among them, and keeps them if the subscription gets them.
+/// Loads the values of an event, finds its key among them, and keeps them if they are delivered.
 pub(super) async fn load_values(
     store: &dyn Store,
     arrived: &mut Arrived<Payload>,
-    options: &SubscriptionOptions,
+    wanted: &ValuesWanted,
 ) -> Result<(), StoreError> {
     let data = values::of_message(store, arrived.event.event.record()).await?;
     arrived.event.data = Some(data.into());
-    give_keys(std::slice::from_mut(arrived), options);
-    if options.with_data != Some(true) {
+    give_keys(std::slice::from_mut(arrived), &wanted.options);
+    if !wanted.are_delivered {
         arrived.event.data = None;
     }
     let data = arrived.event.data.iter().flat_map(|data| data.iter());

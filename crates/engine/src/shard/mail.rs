@@ -5,7 +5,7 @@ use std::sync::Arc;
 use photinus_contract::store::StoreError;
 use photinus_contract::transport::ConnectionState;
 use photinus_contract::{
-    ConnectionId, Namespace, Response, Sequence, Subscription, SubscriptionId,
+    ConnectionId, Namespace, Response, Sequence, Subscription, SubscriptionId, SubscriptionOptions,
 };
 use photinus_dispatch::Filter;
 use tokio::sync::oneshot;
@@ -117,7 +117,25 @@ pub(crate) struct Spec {
     pub(crate) filter: Filter,
     pub(crate) namespace: Arc<NamespaceState>,
     pub(crate) transport: Arc<RunningTransport>,
+    /// Deliveries carry the values of their messages.
+    pub(crate) needs_data: bool,
     pub(crate) metrics: Arc<SubscriptionMetrics>,
+}
+
+/// What the values of messages are loaded for.
+pub(crate) struct ValuesWanted {
+    pub(crate) options: SubscriptionOptions,
+    /// Deliveries carry them; else only the ordering key is in them.
+    pub(crate) are_delivered: bool,
+}
+
+impl Spec {
+    pub(crate) fn values_wanted(&self) -> ValuesWanted {
+        ValuesWanted {
+            options: self.subscription.options.clone(),
+            are_delivered: self.needs_data,
+        }
+    }
 }
 
 /// Where the position of a subscription comes from.

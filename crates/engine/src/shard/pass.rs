@@ -324,8 +324,8 @@ impl Shard {
         if wants_data && !fed.events.is_empty() {
             running.live = false;
             running.loading = true;
-            let options = spec.subscription.options.clone();
-            self.load(id, start, fed, room, options);
+            let wanted = spec.values_wanted();
+            self.load(id, start, fed, room, wanted);
             return;
         }
         let Fed {

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::active::Phase;
 use super::feed::{Payload, give_keys, load_values};
+use super::mail::ValuesWanted;
 use super::{Mail, Shard};
 use crate::core::Core;
 
@@ -28,7 +29,8 @@ pub(crate) struct Replays {
 struct Reader {
     core: Arc<Core>,
     subscription: Arc<Subscription>,
-    wants_data: bool,
+    /// The values that are to be loaded, if they are.
+    wanted: Option<ValuesWanted>,
     /// What is above it and was parked before the last seek comes in its turn.
     offset: Sequence,
     generation: u64,
@@ -61,7 +63,7 @@ impl Shard {
         let reader = Reader {
             core,
             subscription: spec.subscription.clone(),
-            wants_data,
+            wanted: wants_data.then(|| spec.values_wanted()),
             offset: running.dispatcher.offset(),
             generation: running.generation,
         };
@@ -150,10 +152,12 @@ impl Reader {
         let mut payload = Payload::new(event);
         payload.parked_in = Some(entry.generation);
         let mut arrived = Arrived::new(entry.sequence, size, payload);
-        let options = &self.subscription.options;
-        match self.wants_data {
-            true => load_values(store, &mut arrived, options).await?,
-            false => give_keys(std::slice::from_mut(&mut arrived), options),
+        match &self.wanted {
+            Some(wanted) => load_values(store, &mut arrived, wanted).await?,
+            None => {
+                let options = &self.subscription.options;
+                give_keys(std::slice::from_mut(&mut arrived), options);
+            }
         }
         Ok(Some(Replayed {
             arrived,

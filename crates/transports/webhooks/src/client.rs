@@ -24,8 +24,8 @@ use url::Url;
 
 use self::connector::Connector;
 use self::sent::{Sending, SentBody};
-use crate::config::TlsFiles;
 use crate::guard::Allowed;
+use photinus_contract::target::TlsFiles;
 
 /// How often a connection of HTTP/2 is asked whether it is there, while a request is under way on it.
 const PING_INTERVAL: Duration = Duration::from_secs(10);

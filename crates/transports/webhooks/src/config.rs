@@ -1,13 +1,13 @@
 //! What can an operator set?
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use photinus_contract::DurationText;
+use photinus_contract::target::TlsFiles;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -68,18 +68,6 @@ pub struct Config {
     /// For how long at most.
     #[schemars(with = "String", extend("format" = "go-duration"))]
     pub breaker_delay_max: DurationText,
-}
-
-/// Files in PEM for TLS.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct TlsFiles {
-    /// The authorities that the receiver's certificate may come from, in place of the system's.
-    pub ca: Option<PathBuf>,
-    /// The certificate to show to the receiver, with those between it and the authority.
-    pub cert: Option<PathBuf>,
-    /// The key of that certificate.
-    pub key: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -166,14 +154,9 @@ impl Config {
             }
         }
         for (name, files) in &self.tls {
-            if files.cert.is_some() != files.key.is_some() {
-                return Err(format!("tls.{name}: 'cert' and 'key' belong together"));
-            }
-            for file in [&files.ca, &files.cert, &files.key].into_iter().flatten() {
-                if file.as_os_str().is_empty() {
-                    return Err(format!("tls.{name}: the name of a file is empty"));
-                }
-            }
+            files
+                .check()
+                .map_err(|error| format!("tls.{name}: {error}"))?;
         }
         Ok(Understood {
             allowed: Allowed::parse(&self.allow).map_err(|error| format!("allow: {error}"))?,

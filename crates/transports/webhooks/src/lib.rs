@@ -43,6 +43,6 @@ mod clock;
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use crate::config::{Config, TlsFiles};
+pub use crate::config::Config;
 pub use crate::options::ConfirmationMode;
 pub use crate::transport::Webhooks;

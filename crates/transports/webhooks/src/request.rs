@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
-use photinus_contract::{Data, Event, Subscription, Timestamp};
+use photinus_contract::{Data, Event, Subscription, Timestamp, cloud_event};
 use ring::digest;
 use url::Url;
 
-use crate::cloudevents;
+use crate::cloudevents::in_header;
 use crate::fields::Fields;
 use crate::options::CloudEvents;
 use crate::settings::{Settings, is_reserved};
@@ -24,6 +24,12 @@ pub(crate) const TEST_HEADER: HeaderName = HeaderName::from_static("photinus-tes
 pub(crate) struct Sample<'a> {
     pub(crate) event: &'a Event,
     pub(crate) data: Option<&'a [Data]>,
+}
+
+impl<'a> Sample<'a> {
+    fn values(&self) -> &'a [Data] {
+        self.data.unwrap_or_default()
+    }
 }
 
 /// What is sent, and what of it the answer is judged by.
@@ -82,19 +88,18 @@ impl Composer<'_> {
             match settings.cloud_events {
                 None => self.write(sample, &fields, &mut body),
                 Some(CloudEvents::Structured) => {
-                    cloudevents::write(sample, &mut body);
-                    headers.insert(CONTENT_TYPE, HeaderValue::from_static(cloudevents::ONE));
+                    cloud_event::write(sample.event, sample.values(), &mut body);
+                    headers.insert(
+                        CONTENT_TYPE,
+                        HeaderValue::from_static(cloud_event::STRUCTURED),
+                    );
                 }
                 Some(CloudEvents::Binary) => {
-                    let value = cloudevents::write_data(sample, &mut body);
-                    for (name, value) in cloudevents::attributes(sample.event) {
-                        insert(
-                            &mut headers,
-                            &format!("ce-{name}"),
-                            &cloudevents::in_header(&value),
-                        )?;
+                    cloud_event::write_data(sample.event, sample.values(), &mut body);
+                    for (name, value) in cloud_event::attributes(sample.event) {
+                        insert(&mut headers, &format!("ce-{name}"), &in_header(&value))?;
                     }
-                    headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
+                    headers.insert(CONTENT_TYPE, HeaderValue::from_static(cloud_event::DATA));
                 }
             }
         }
@@ -120,7 +125,10 @@ impl Composer<'_> {
         if self.has_body() {
             let is_cloud_event = settings.cloud_events.is_some();
             if is_cloud_event {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(cloudevents::BATCH));
+                headers.insert(
+                    CONTENT_TYPE,
+                    HeaderValue::from_static(cloud_event::STRUCTURED_BATCH),
+                );
             }
             body.push(b'[');
             for (index, sample) in samples.iter().enumerate() {
@@ -128,7 +136,7 @@ impl Composer<'_> {
                     body.push(b',');
                 }
                 match is_cloud_event {
-                    true => cloudevents::write(*sample, &mut body),
+                    true => cloud_event::write(sample.event, sample.values(), &mut body),
                     false => {
                         let fields = Fields::of(sample.data);
                         let fields = match settings.input.body.is_empty() {

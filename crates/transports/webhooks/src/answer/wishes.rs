@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
+use photinus_contract::words::{self, REASON_MAX, WAIT_MAX};
 use photinus_contract::{DurationText, Outcome, Timestamp};
 
 /// What to do with the event, whatever the status says: `retry`, `park`, `skip` or `pause`.
@@ -12,10 +13,6 @@ const NACK: &str = "photinus-nack";
 const NACK_DELAY: &str = "photinus-nack-delay";
 /// Why, for people.
 const NACK_REASON: &str = "photinus-nack-reason";
-/// Longest reason that is taken, in characters.
-const REASON_MAX: usize = 256;
-/// Longest wait that is taken. What is longer is this long.
-pub(crate) const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the headers of an answer wish.
 #[derive(Debug, Default)]
@@ -38,30 +35,10 @@ impl Wish {
             None | Some("") => "the receiver asked for it".to_owned(),
             Some(given) => given.chars().take(REASON_MAX).collect(),
         };
-        let nack = match text(NACK).map(|text| text.trim().to_ascii_lowercase()) {
-            Some(action) => match action.as_str() {
-                "retry" => Some(Outcome::Retry {
-                    delay,
-                    counted: true,
-                    reason,
-                }),
-                "park" => Some(Outcome::Park { reason }),
-                "skip" => Some(Outcome::Skip { reason }),
-                "pause" => Some(Outcome::Pause {
-                    until: delay.map(|delay| later(now, delay)),
-                    reason,
-                }),
-                _ => None,
-            },
-            None => None,
-        };
+        let nack = text(NACK).filter(|action| !action.trim().is_empty());
+        let nack = nack.and_then(|action| words::action(action, delay, reason, now));
         Self { retry_after, nack }
     }
-}
-
-fn later(now: Timestamp, delay: Duration) -> Timestamp {
-    let nanos = i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX);
-    Timestamp::from_nanos(now.as_nanos().saturating_add(nanos))
 }
 
 /// Seconds, or a date of HTTP. At once is no wish: the schedule says how soon that is.

@@ -30,8 +30,8 @@ use url::Url;
 use super::dialer::{Dialer, Names, authorization, host_and_port, took_too_long};
 use super::sent::Watched;
 use super::{ClientKey, tls};
-use crate::config::TlsFiles;
 use crate::guard::Allowed;
+use photinus_contract::target::TlsFiles;
 
 /// A connection, encrypted or not.
 pub(super) type Stream = Watched<Either<TcpStream, TlsStream<TcpStream>>>;

@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::config::TlsFiles;
+use photinus_contract::target::TlsFiles;
 
 /// Reads the certificates. Blocks. The error names the file.
 pub(super) fn config(files: Option<&TlsFiles>, http1_only: bool) -> Result<ClientConfig, String> {
