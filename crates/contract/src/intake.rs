@@ -6,6 +6,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::content::Base64;
 use crate::error::CodedError;
+use crate::event::Event;
 use crate::message::{DataInput, MessageInput};
 use crate::name::NAME_MAX;
 use crate::transport::Published;
@@ -52,6 +53,16 @@ pub fn message(value: Box<RawValue>, topic: &str, tag: &str) -> MessageInput {
     data.value = Some(value);
     message.data.push(data);
     message
+}
+
+/// The message that answers an event's message, with one value: to the same topics. It is given the right `cid` where
+/// it is published.
+pub fn reply(event: &Event, value: Box<RawValue>, tag: &str) -> Box<MessageInput> {
+    let content = &event.record().content;
+    let topics = (0..content.events_len()).map(|index| content.topic(index).to_owned());
+    let mut message = message(value, "", tag);
+    message.header.topics = topics.collect();
+    Box::new(message)
 }
 
 /// The key against taking the same message of a source twice. Two messages must not have one key, so a message whose id

@@ -43,6 +43,7 @@ pub mod object;
 pub mod options;
 pub mod ordering;
 pub mod outbox;
+pub mod own;
 pub mod record;
 pub mod retry;
 pub mod run;

@@ -13,7 +13,8 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use photinus_contract::Timestamp;
-use photinus_contract::message::{DataInput, MessageInput};
+use photinus_contract::intake;
+use photinus_contract::message::MessageInput;
 use photinus_contract::{Event, Report};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -164,16 +165,9 @@ pub(crate) fn reply(
     txtype: Option<&str>,
     value: Box<RawValue>,
 ) -> Box<MessageInput> {
-    let content = &event.record().content;
-    let mut message = MessageInput::default();
-    let topics = (0..content.events_len()).map(|index| content.topic(index).to_owned());
-    message.header.topics = topics.collect();
-    message.header.tag = reply.tag.clone();
+    let mut message = intake::reply(event, value, &reply.tag);
     message.header.txtype = txtype.unwrap_or(&reply.txtype).to_owned();
-    let mut data = DataInput::default();
-    data.value = Some(value);
-    message.data.push(data);
-    Box::new(message)
+    message
 }
 
 /// `My-Header`.

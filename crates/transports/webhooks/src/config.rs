@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use photinus_contract::DurationText;
+use photinus_contract::own;
 use photinus_contract::target::TlsFiles;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
 use crate::guard::Allowed;
@@ -110,22 +111,7 @@ pub(crate) struct Understood {
 impl Config {
     /// Reads a configuration section. The error names the key and says what would be right.
     pub fn from_section(section: &Value) -> Result<Self, String> {
-        let keys = section
-            .as_object()
-            .ok_or("expected a table of keys and values")?;
-        // Every key is read alone first, because a decoder's words name a value and not its key.
-        for (key, value) in keys {
-            let alone = Map::from_iter([(key.clone(), value.clone())]);
-            serde_json::from_value::<Config>(Value::Object(alone)).map_err(|error| {
-                // The words may repeat the value.
-                match key.as_str() {
-                    "headers" | "proxy" => format!("{key}: expected text"),
-                    _ => format!("{key}: {error}"),
-                }
-            })?;
-        }
-        let config: Config =
-            serde_json::from_value(section.clone()).map_err(|error| error.to_string())?;
+        let config: Config = own::section(section, &["headers", "proxy"])?;
         config.understood()?;
         Ok(config)
     }

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use photinus_contract::CodedError;
 use photinus_contract::object::{null_as_default, object_or_default};
-use photinus_contract::{CodedError, DurationText};
+use photinus_contract::own::{self, invalid};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -164,47 +165,14 @@ pub(crate) struct HttpOptions {
 impl Options {
     /// Reads the options of a subscription. The error names the option and repeats no value.
     pub(crate) fn read(given: &Map<String, Value>) -> Result<Self, CodedError> {
-        // Each is read alone first, because a decoder's words name no key; and they repeat values.
-        for (key, value) in given {
-            let alone = Map::from_iter([(key.clone(), value.clone())]);
-            if serde_json::from_value::<Self>(Value::Object(alone)).is_err() {
-                return Err(match key.as_str() {
-                    "headers" | "query" => CodedError::bad_request(
-                        "FF10243",
-                        format!(
-                            "Invalid option '{key}': expected an object whose values are texts"
-                        ),
-                    ),
-                    _ => invalid(key, expected(key)),
-                });
-            }
-        }
-        serde_json::from_value(Value::Object(given.clone()))
-            .map_err(|_| invalid("options", "expected the options of a webhook"))
-    }
-}
-
-/// `PH00447`: this option is wrong, and what would be right.
-pub(crate) fn invalid(option: &str, expected: &str) -> CodedError {
-    CodedError::bad_request("PH00447", format!("Invalid option '{option}': {expected}"))
-}
-
-/// A duration among the options; `FF00137` if it is none. The empty text is none.
-pub(crate) fn duration(
-    text: &Option<String>,
-    option: &str,
-) -> Result<Option<DurationText>, CodedError> {
-    let Some(text) = text.as_deref().filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    text.parse().map(Some).map_err(|_| {
-        CodedError::bad_request(
-            "FF00137",
-            format!(
-                "Unable to parse option '{option}' as a duration: expected a text such as '250ms', '1m30s', or digits for milliseconds"
+        own::options(given, |key| match key {
+            "headers" | "query" => CodedError::bad_request(
+                "FF10243",
+                format!("Invalid option '{key}': expected an object whose values are texts"),
             ),
-        )
-    })
+            _ => invalid(key, expected(key)),
+        })
+    }
 }
 
 fn expected(key: &str) -> &'static str {

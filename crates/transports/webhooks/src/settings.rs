@@ -7,6 +7,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use photinus_contract::own::{duration, invalid};
 use photinus_contract::retry::{
     DELAY_MAX, Delays, INITIAL_DELAY_DEFAULT, MAX_DELAY_DEFAULT, Policy,
 };
@@ -15,7 +16,7 @@ use url::Url;
 
 use crate::client::ClientKey;
 use crate::config::{Config, Understood};
-use crate::options::{CloudEvents, ConfirmationMode, Input, Options, Retry, duration, invalid};
+use crate::options::{CloudEvents, ConfirmationMode, Input, Options, Retry};
 use crate::request::TEST_HEADER;
 use crate::signing::Signer;
 
@@ -211,13 +212,13 @@ impl Reader<'_> {
     ) -> Result<(ClientKey, Duration), CodedError> {
         let http = &own.http_options;
         let within = |text: &Option<String>, option: &str, default: Duration| {
-            let given = duration(text, &format!("httpOptions.{option}"))?;
+            let given = duration(text.as_deref(), &format!("httpOptions.{option}"))?;
             let given = given.map(|given| given.value());
             Ok::<_, CodedError>(given.filter(|given| !given.is_zero()).unwrap_or(default))
         };
         let config = self.config;
         duration(
-            &http.expect_continue_timeout,
+            http.expect_continue_timeout.as_deref(),
             "httpOptions.expectContinueTimeout",
         )?;
         let request_timeout = within(
@@ -290,7 +291,7 @@ pub(crate) fn policy(options: &SubscriptionOptions, retry: &Retry) -> Result<Pol
         return Err(invalid("retry", text));
     }
     let delay = |text: &Option<String>, option: &str, default: Duration| {
-        let given = duration(text, option)?.map(|given| given.value());
+        let given = duration(text.as_deref(), option)?.map(|given| given.value());
         match given.unwrap_or(default) {
             delay if delay > DELAY_MAX => Err(invalid(option, "at most 24h")),
             delay => Ok(delay),

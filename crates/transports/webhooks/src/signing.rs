@@ -9,7 +9,7 @@ use photinus_contract::{CodedError, SubscriptionOptions, Timestamp};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::options::invalid;
+use photinus_contract::own::invalid;
 
 /// What a secret begins with.
 const PREFIX: &str = "whsec_";

@@ -1,0 +1,49 @@
+//! How long is it until the next attempt?
+
+use std::time::Duration;
+
+/// Delays that double up to a limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Backoff {
+    first: Duration,
+    max: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    pub(crate) fn new(first: Duration, max: Duration) -> Self {
+        let first = first.min(max);
+        Self {
+            first,
+            max,
+            next: first,
+        }
+    }
+
+    /// The delay before the next attempt.
+    pub(crate) fn next(&mut self) -> Duration {
+        let delay = self.next;
+        self.next = (delay * 2).min(self.max);
+        delay
+    }
+
+    /// It worked.
+    pub(crate) fn reset(&mut self) {
+        self.next = self.first;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_a_limit() {
+        let seconds = Duration::from_secs;
+        let mut backoff = Backoff::new(seconds(1), seconds(5));
+        let delays: Vec<_> = (0..4).map(|_| backoff.next()).collect();
+        assert_eq!(delays, [1, 2, 4, 5].map(seconds));
+        backoff.reset();
+        assert_eq!(backoff.next(), seconds(1));
+    }
+}
