@@ -45,6 +45,7 @@ pub(crate) fn transports() -> Transports {
         plugins: vec![
             Box::new(photinus_transport_websockets::WebSockets),
             Box::new(photinus_transport_webhooks::Webhooks),
+            Box::new(photinus_transport_amqp091::Amqp091),
             Box::new(system),
         ],
     }
