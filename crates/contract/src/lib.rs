@@ -26,6 +26,7 @@
 //! * Errors that a client sees are [`CodedError`]s: a code, an HTTP status and a text.
 
 pub mod address;
+pub mod backoff;
 pub mod change;
 pub mod cloud_event;
 pub mod content;
@@ -52,6 +53,7 @@ mod schema;
 pub mod scripted;
 pub mod secrets;
 mod splice;
+pub mod standing;
 pub mod store;
 pub mod subscription;
 pub mod target;

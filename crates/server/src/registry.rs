@@ -46,6 +46,7 @@ pub(crate) fn transports() -> Transports {
             Box::new(photinus_transport_websockets::WebSockets),
             Box::new(photinus_transport_webhooks::Webhooks),
             Box::new(photinus_transport_amqp091::Amqp091),
+            Box::new(photinus_transport_mqtt::Mqtt),
             Box::new(system),
         ],
     }

@@ -26,7 +26,6 @@ mod mapping;
 mod source;
 mod tested;
 
-mod backoff;
 mod clock;
 mod connect;
 mod tls;

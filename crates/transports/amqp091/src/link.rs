@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use crate::backoff::Backoff;
 use crate::connect::connect;
 use crate::hub::{Hub, Shared};
 use crate::publisher::{Ended, Publisher};
+use photinus_contract::backoff::Backoff;
 
 /// Connects, publishes until the connection ends, and begins anew, until the transport stops.
 pub(crate) async fn run(hub: Arc<Hub>, shared: Shared) {

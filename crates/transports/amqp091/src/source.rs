@@ -22,11 +22,12 @@ use photinus_contract::words::REASON;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::backoff::Backoff;
 use crate::config::{Source, Target};
 use crate::connect::{Connected, connect, explained};
-use crate::hub::{Shared, Standing};
+use crate::hub::Shared;
 use crate::mapping::put;
+use photinus_contract::backoff::Backoff;
+use photinus_contract::standing::Standing;
 
 /// How long to wait before a message is offered again that could not be taken.
 const AGAIN: Duration = Duration::from_millis(250);

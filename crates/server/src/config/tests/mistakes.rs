@@ -118,7 +118,7 @@ fn an_error_says_where_and_what_would_be_right() {
             &[
                 "FILE:2:",
                 "no transport `osprey`",
-                "known: amqp091, carrier-pigeons, system, webhooks, websockets",
+                "known: amqp091, carrier-pigeons, mqtt, system, webhooks, websockets",
             ],
         ),
         (

@@ -10,9 +10,9 @@ use lapin::{Channel, Connection, ExchangeKind};
 use photinus_contract::SubscriptionId;
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
 use crate::config::Target;
 use crate::options::Route;
+use photinus_contract::backoff::Backoff;
 
 /// The channels of one connection, one a subscription.
 pub(super) struct Lanes {

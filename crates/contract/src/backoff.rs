@@ -4,14 +4,15 @@ use std::time::Duration;
 
 /// Delays that double up to a limit.
 #[derive(Clone, Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     first: Duration,
     max: Duration,
     next: Duration,
 }
 
 impl Backoff {
-    pub(crate) fn new(first: Duration, max: Duration) -> Self {
+    /// Delays that begin with `first`.
+    pub fn new(first: Duration, max: Duration) -> Self {
         let first = first.min(max);
         Self {
             first,
@@ -21,14 +22,14 @@ impl Backoff {
     }
 
     /// The delay before the next attempt.
-    pub(crate) fn next(&mut self) -> Duration {
+    pub fn next(&mut self) -> Duration {
         let delay = self.next;
         self.next = (delay * 2).min(self.max);
         delay
     }
 
     /// It worked.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.next = self.first;
     }
 }
