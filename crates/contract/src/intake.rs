@@ -55,13 +55,15 @@ pub fn message(value: Box<RawValue>, topic: &str, tag: &str) -> MessageInput {
     message
 }
 
-/// The message that answers an event's message, with one value: to the same topics. It is given the right `cid` where
-/// it is published.
-pub fn reply(event: &Event, value: Box<RawValue>, tag: &str) -> Box<MessageInput> {
+/// The message that answers an event's message, with one value: to this topic, or to those of that message if it is
+/// empty. It is given the right `cid` where it is published.
+pub fn reply(event: &Event, value: Box<RawValue>, topic: &str, tag: &str) -> Box<MessageInput> {
     let content = &event.record().content;
-    let topics = (0..content.events_len()).map(|index| content.topic(index).to_owned());
-    let mut message = message(value, "", tag);
-    message.header.topics = topics.collect();
+    let mut message = message(value, topic, tag);
+    if topic.is_empty() {
+        let topics = (0..content.events_len()).map(|index| content.topic(index).to_owned());
+        message.header.topics = topics.collect();
+    }
     Box::new(message)
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::secrets::MASK;
 
@@ -58,6 +58,12 @@ pub enum Password {
         /// The file.
         file: PathBuf,
     },
+}
+
+impl Serialize for Password {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(MASK)
+    }
 }
 
 impl JsonSchema for Password {

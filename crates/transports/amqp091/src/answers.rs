@@ -18,7 +18,8 @@ use crate::options::{Ack, Route};
 
 /// How many answers the broker hands over that were not looked at yet.
 const PREFETCH: u16 = 1_000;
-/// The tag of a reply, among the headers of an answer.
+/// The topic and the tag of a reply, among the headers of an answer.
+const TOPIC: &str = "photinus-topic";
 const TAG: &str = "photinus-tag";
 
 /// The queue for answers, once somebody needs it.
@@ -92,8 +93,13 @@ impl Answers {
             let body = Some(&answer.data[..]).filter(|body| !body.is_empty());
             let reply = answered.zip(body).map(|(answered, body)| {
                 let kind = properties.content_type().as_ref().map(ShortString::as_str);
-                let tag = headers.inner().get(TAG).and_then(text).unwrap_or_default();
-                intake::reply(&answered.item.event, intake::value(body, kind), tag)
+                let said = |name: &str| headers.inner().get(name).and_then(text);
+                let (topic, tag) = (
+                    said(TOPIC).unwrap_or_default(),
+                    said(TAG).unwrap_or_default(),
+                );
+                let value = intake::value(body, kind);
+                intake::reply(&answered.item.event, value, topic, tag)
             });
             Outcome::Acknowledge { reply }
         });

@@ -7,7 +7,7 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 use photinus_contract::target::{Password, TlsFiles};
 use photinus_contract::{DurationText, own};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The AMQP 0-9-1 transport, for RabbitMQ and its kin. Without targets it does nothing.
@@ -21,7 +21,7 @@ pub struct Config {
 }
 
 /// A broker, or a cluster of them.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Target {
     /// Where it is: `amqp://user@host:5672/vhost`, or `amqps://` for TLS. The virtual host `/` is written `%2f`.
@@ -53,7 +53,7 @@ pub struct Target {
 }
 
 /// A queue whose messages are published here. They are acknowledged to the broker when they are committed.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Source {
     /// The target that has the queue.

@@ -43,8 +43,10 @@ pub(crate) struct Options {
     /// The exchange, which has to be there; empty is the default exchange, whose routing keys are queues. With places
     /// such as `{namespace}`, `{type}`, `{topic}`, `{tag}`, `{author}` and `{data.some.path}`.
     #[serde(deserialize_with = "null_as_default")]
+    #[schemars(length(max = 255))]
     pub(crate) exchange: String,
     /// The routing key, with the same places; `{topic}` if absent.
+    #[schemars(length(max = 255))]
     pub(crate) routing_key: Option<String>,
     /// What a message holds.
     #[serde(deserialize_with = "null_as_default")]
@@ -93,10 +95,13 @@ impl Route {
         let exchange = Template::parse(&own.exchange, "exchange")?;
         let key = own.routing_key.as_deref().unwrap_or(ROUTING_KEY_DEFAULT);
         let routing_key = Template::parse(key, "routingKey")?;
-        for (option, template) in [("exchange", &exchange), ("routingKey", &routing_key)] {
-            let length: usize = template.texts().map(str::len).sum();
-            if length > ADDRESS_BYTES_MAX {
-                let text = format!("at most {ADDRESS_BYTES_MAX} bytes are allowed");
+        for (option, text, template) in [
+            ("exchange", own.exchange.as_str(), &exchange),
+            ("routingKey", key, &routing_key),
+        ] {
+            // How many bytes an address has is known when its places are filled.
+            if text.chars().count() > ADDRESS_BYTES_MAX {
+                let text = format!("at most {ADDRESS_BYTES_MAX} characters are allowed");
                 return Err(invalid(option, &text));
             }
             if template.texts().any(|text| text.contains(char::is_control)) {

@@ -14,7 +14,8 @@ use crate::mapping::{named, user_property, words};
 use crate::options::{Ack, Route};
 use crate::session::Session;
 
-/// The tag of a reply, among the user properties of an answer.
+/// The topic and the tag of a reply, among the user properties of an answer.
+const TOPIC: &str = "photinus-topic";
 const TAG: &str = "photinus-tag";
 
 /// The topic for answers, and whether it is subscribed to.
@@ -130,8 +131,9 @@ fn settled(outboxes: &Outboxes<Route>, answer: &v5_0::Publish) -> Option<Settled
     let outcome = words(answer.props()).nack(clock::now()).unwrap_or_else(|| {
         let body = Some(answer.payload().as_slice()).filter(|body| !body.is_empty());
         let reply = answered.zip(body).map(|(answered, body)| {
-            let tag = user_property(answer.props(), TAG).unwrap_or_default();
-            intake::reply(&answered.item.event, intake::value(body, kind), tag)
+            let said = |name: &str| user_property(answer.props(), name).unwrap_or_default();
+            let value = intake::value(body, kind);
+            intake::reply(&answered.item.event, value, said(TOPIC), said(TAG))
         });
         Outcome::Acknowledge { reply }
     });

@@ -36,7 +36,7 @@ pub enum Protocol {
 }
 
 /// A broker, or a cluster of them.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Target {
     /// Where it is: `mqtt://user@host:1883`, or `mqtts://` for TLS.
@@ -78,7 +78,7 @@ pub struct Target {
 }
 
 /// A topic filter whose messages are published here. They are acknowledged to the broker when they are committed.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Source {
     /// The target to subscribe at.

@@ -54,7 +54,7 @@ pub(crate) struct Options {
     pub(crate) target: String,
     /// The topic, with places such as `{namespace}`, `{type}`, `{topic}`, `{tag}`, `{author}` and `{data.some.path}`.
     #[serde(deserialize_with = "null_as_default")]
-    #[schemars(required)]
+    #[schemars(required, length(min = 1))]
     pub(crate) topic: String,
     /// The quality of service: 0, which may lose events, 1, or 2; 1 if absent.
     #[schemars(range(max = 2))]

@@ -165,7 +165,7 @@ pub(crate) fn reply(
     txtype: Option<&str>,
     value: Box<RawValue>,
 ) -> Box<MessageInput> {
-    let mut message = intake::reply(event, value, &reply.tag);
+    let mut message = intake::reply(event, value, "", &reply.tag);
     message.header.txtype = txtype.unwrap_or(&reply.txtype).to_owned();
     message
 }
