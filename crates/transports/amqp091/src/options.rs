@@ -46,7 +46,7 @@ pub(crate) struct Options {
     #[schemars(length(max = 255))]
     pub(crate) exchange: String,
     /// The routing key, with the same places; `{topic}` if absent.
-    #[schemars(length(max = 255))]
+    #[schemars(length(min = 1, max = 255))]
     pub(crate) routing_key: Option<String>,
     /// What a message holds.
     #[serde(deserialize_with = "null_as_default")]
@@ -108,8 +108,8 @@ impl Route {
                 return Err(invalid(option, "control characters are not allowed"));
             }
         }
-        if exchange.fixed() == Some("") && routing_key.fixed() == Some("") {
-            let text = "the name of a queue is expected where 'exchange' is empty";
+        if routing_key.fixed() == Some("") {
+            let text = "is empty: expected a routing key, or with an empty 'exchange' a queue";
             return Err(invalid("routingKey", text));
         }
         if own.content.needs_data() && options.with_data == Some(false) {
