@@ -238,14 +238,14 @@ impl<R> Outboxes<R> {
         let mut state = self.lock();
         state.is_down = true;
         state.turns.clear();
-        let reason = reason.to_owned();
-        self.tell(Scope::All, ConnectionState::Down { reason });
         let mut responses = Vec::new();
         for (id, outbox) in &mut state.known {
             let given_back = outbox.give_back_all().into_iter();
-            responses.extend(given_back.map(|delivery| unknown(*id, delivery)));
+            responses.extend(given_back.map(|delivery| again(*id, delivery, reason)));
         }
         self.respond(responses);
+        let reason = reason.to_owned();
+        self.tell(Scope::All, ConnectionState::Down { reason });
     }
 
     /// Nothing is taken for now, for this reason; what is under way stays so.
@@ -265,11 +265,11 @@ impl<R> Outboxes<R> {
         };
         outbox.is_held = true;
         let given_back = outbox.give_back_all().into_iter();
-        let responses = given_back.map(|delivery| unknown(subscription, delivery));
+        let responses = given_back.map(|delivery| again(subscription, delivery, reason));
+        self.respond(responses.collect());
         let scope = Scope::Subscription(subscription);
         let reason = reason.to_owned();
         self.tell(scope, ConnectionState::Down { reason });
-        self.respond(responses.collect());
     }
 
     /// A subscription works again after [`lost_one`](Self::lost_one).
@@ -339,15 +339,6 @@ fn not_sent(subscription: SubscriptionId, delivery: DeliveryId) -> Response {
         subscription,
         delivery,
         "an event before it comes again first",
-    )
-}
-
-/// Nobody knows whether it arrived.
-fn unknown(subscription: SubscriptionId, delivery: DeliveryId) -> Response {
-    again(
-        subscription,
-        delivery,
-        "the connection was lost before the answer",
     )
 }
 

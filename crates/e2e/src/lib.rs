@@ -1,12 +1,13 @@
 //! How does a test use the real binary, by process and by wire only?
 //!
 //! [`Server`] starts, kills and restarts it; [`Rest`] and [`Socket`] speak to it; [`NodeApp`] runs FireFly's
-//! own client against it; a [`Receiver`] takes its webhooks; a [`DeliveryLog`] holds what a consumer received against what was promised.
+//! own client against it; a [`Receiver`] takes its webhooks; [`Rabbit`], [`MqttApp`] and [`Worker`]s are clients of its brokers; a [`DeliveryLog`] holds what a consumer received against what was promised.
 //! [`Publisher`]s and [`Consumer`]s go on over any number of crashes, and a [`Ledger`], a [`LogCopy`] and
 //! [`Passes`] hold what came of it against the promises; [`Power`] makes disks fail. Nothing here knows a crate
 //! of the server.
 
 mod binary;
+mod broker_apps;
 mod consumer;
 mod delivery_log;
 mod dice;
@@ -32,6 +33,7 @@ mod verifiers;
 mod waiting;
 
 pub use binary::{Ended, run_to_end, run_to_end_as};
+pub use broker_apps::{MqttApp, Rabbit, Worker};
 pub use consumer::{Consumer, END, Habit, publish_end};
 pub use delivery_log::{ACK_STORED_WITHIN, DeliveryLog};
 pub use dice::Dice;

@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod authority;
 mod batches;
 mod blob_crashes;
+mod brokers;
 mod bulk;
 mod bulk_crashes;
 mod change_events;

@@ -1,6 +1,5 @@
 //! Do webhooks arrive, whatever receivers, networks and this server do?
 
-mod authority;
 mod breaker;
 mod faults;
 mod guard;

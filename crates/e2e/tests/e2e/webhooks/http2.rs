@@ -18,8 +18,8 @@ use tokio::sync::{Barrier, oneshot};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::authority::{Authority, with_ca};
 use super::{Hook, start_with};
+use crate::authority::{Authority, with_ca};
 
 /// How many requests wait for one another, once the first was answered.
 const TOGETHER: usize = 8;

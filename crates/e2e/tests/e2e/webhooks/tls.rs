@@ -6,8 +6,8 @@ use std::net::TcpListener;
 use photinus_e2e::{Launch, PATIENCE, Receiver, free_port};
 use serde_json::{Value, json};
 
-use super::authority::{Authority, Issued, with_ca};
 use super::{Hook, THIS_MACHINE, publish, start_as, start_with, tunnel};
+use crate::authority::{Authority, Issued, with_ca};
 
 /// An event that fails waits, so that its status can be looked at.
 fn patient(tls: &str) -> Value {

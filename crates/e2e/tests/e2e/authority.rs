@@ -1,4 +1,4 @@
-//! Who vouches for the receivers of the tests, and for this server?
+//! Who vouches for the receivers and the brokers of the tests, and for this server?
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
 /// A private authority, with a directory for its files.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     der: CertificateDer<'static>,
     files: DataDirectory,
 }
 
 /// A certificate and its key.
-pub(super) struct Issued {
+pub(crate) struct Issued {
     der: CertificateDer<'static>,
     pem: String,
     key: KeyPair,
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -44,12 +44,12 @@ impl Authority {
     }
 
     /// A certificate for these names and addresses.
-    pub(super) fn issue(&self, names: &[&str]) -> Issued {
+    pub(crate) fn issue(&self, names: &[&str]) -> Issued {
         self.issued(names, |_| {})
     }
 
     /// The same, which nobody can use any more.
-    pub(super) fn issue_expired(&self, names: &[&str]) -> Issued {
+    pub(crate) fn issue_expired(&self, names: &[&str]) -> Issued {
         self.issued(names, |params| params.not_after = date_time_ymd(2001, 1, 1))
     }
 
@@ -71,15 +71,20 @@ impl Authority {
     }
 
     /// The file with its certificate.
-    pub(super) fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.files.path().join("ca.pem")
     }
 
     /// The files with a certificate and its key.
-    pub(super) fn write_pair(&self, issued: &Issued) -> [PathBuf; 2] {
+    pub(crate) fn write_pair(&self, issued: &Issued) -> [PathBuf; 2] {
+        self.write_named_pair("own", issued)
+    }
+
+    /// The files of this name with a certificate and its key.
+    pub(crate) fn write_named_pair(&self, name: &str, issued: &Issued) -> [PathBuf; 2] {
         [
-            self.write("cert.pem", &issued.pem),
-            self.write("key.pem", &issued.key.serialize_pem()),
+            self.write(&format!("{name}-cert.pem"), &issued.pem),
+            self.write(&format!("{name}-key.pem"), &issued.key.serialize_pem()),
         ]
     }
 
@@ -90,7 +95,7 @@ impl Authority {
     }
 
     /// Whoever wants to connect has to show a certificate of this authority.
-    pub(super) fn server_for_its_own(&self, issued: &Issued) -> ServerConfig {
+    pub(crate) fn server_for_its_own(&self, issued: &Issued) -> ServerConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).unwrap();
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
@@ -106,7 +111,7 @@ impl Authority {
 
 impl Issued {
     /// Everybody may connect.
-    pub(super) fn server(&self) -> ServerConfig {
+    pub(crate) fn server(&self) -> ServerConfig {
         ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -121,7 +126,7 @@ impl Issued {
 }
 
 /// The lines that name an authority.
-pub(super) fn with_ca(name: &str, file: &Path) -> String {
+pub(crate) fn with_ca(name: &str, file: &Path) -> String {
     format!("tls.{name}.ca = '{}'\n", file.display())
 }
 
