@@ -3,6 +3,7 @@
 //! A process of its own, so that both sides pay for the same changes between processes. It runs on the runtime that the
 //! product runs on, and speaks through the same crates: axum, tungstenite, SQLite.
 
+mod brokers;
 mod bulk;
 mod checkpoint;
 mod committer;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -37,6 +38,7 @@ use committer::{Committer, Rows, Sink, Written};
 use relay::Relay;
 use rows::Alone;
 
+pub use brokers::BrokerOrder;
 pub use push::PushOrder;
 
 /// Parses a message and forgets it.
@@ -59,6 +61,8 @@ pub const WRITE_PACED_PATH: &str = "/write-paced";
 pub const READ_PATH: &str = "/read";
 /// Asks webhooks.
 pub const HOOKS_PATH: &str = "/hooks";
+/// Publishes to a broker.
+pub const BROKERS_PATH: &str = "/brokers";
 /// A socket that pushes frames.
 pub const PUSH_SOCKET_PATH: &str = "/push";
 /// A socket that gets what is relayed.
@@ -132,36 +136,29 @@ impl Bare {
 
     /// How many rows or pieces a second, in groups of that many, for about that long.
     pub async fn by_itself(&self, path: &str, group: usize, milliseconds: u128) -> Result<f64> {
-        let order = json!({"group": group, "milliseconds": milliseconds as u64}).to_string();
-        let answer = self
-            .http()
-            .await?
-            .post(path, order.into(), StatusCode::OK)
-            .await?;
-        let answer: Value = serde_json::from_slice(&answer)?;
-        answer["rate"].as_f64().context("no rate")
+        let order = json!({"group": group, "milliseconds": milliseconds as u64});
+        self.rate(path, &order).await
     }
 
     /// How many requests a second webhooks are asked, beside each other, each so often.
     pub async fn ask_hooks(&self, urls: &[String], each: usize) -> Result<f64> {
-        let order = json!({"urls": urls, "each": each}).to_string();
-        let answer = self
-            .http()
-            .await?
-            .post(HOOKS_PATH, order.into(), StatusCode::OK)
-            .await?;
-        let answer: Value = serde_json::from_slice(&answer)?;
-        answer["rate"].as_f64().context("no rate")
+        let order = json!({"urls": urls, "each": each});
+        self.rate(HOOKS_PATH, &order).await
+    }
+
+    /// How many messages a second a broker confirms.
+    pub async fn publish_to_broker(&self, order: &BrokerOrder) -> Result<f64> {
+        self.rate(BROKERS_PATH, order).await
     }
 
     /// How many rows a second are read in order, of so many; they are inserted before the first time.
     pub async fn read_rows(&self, rows: usize) -> Result<f64> {
-        let order = json!({"rows": rows}).to_string();
-        let answer = self
-            .http()
-            .await?
-            .post(READ_PATH, order.into(), StatusCode::OK)
-            .await?;
+        self.rate(READ_PATH, &json!({"rows": rows})).await
+    }
+
+    async fn rate(&self, path: &str, order: &impl Serialize) -> Result<f64> {
+        let order = serde_json::to_vec(order)?.into();
+        let answer = self.http().await?.post(path, order, StatusCode::OK).await?;
         let answer: Value = serde_json::from_slice(&answer)?;
         answer["rate"].as_f64().context("no rate")
     }

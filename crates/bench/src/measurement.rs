@@ -166,7 +166,12 @@ impl Bench {
 
     /// A new product on an empty directory.
     pub fn product(&self) -> Result<Product> {
-        Product::start(&self.binary, self.directory.path())
+        self.product_with("")
+    }
+
+    /// The same with more lines in its configuration.
+    pub fn product_with(&self, settings: &str) -> Result<Product> {
+        Product::start(&self.binary, self.directory.path(), settings)
     }
 
     /// The same product, started anew.

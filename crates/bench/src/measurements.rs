@@ -1,6 +1,7 @@
 //! What is measured, in which order?
 
 mod beside_bulk;
+mod brokers;
 mod bystanders;
 mod catch_up;
 mod drains;
@@ -84,6 +85,11 @@ pub fn all(scale: &Scale) -> Vec<Box<dyn Measurement>> {
         all.push(Box::new(hooks::Hooks::new(way, scale)));
     }
     all.push(Box::new(hook_latency::HookLatency::new(scale)));
+    for kind in [brokers::Kind::RabbitMq, brokers::Kind::Mosquitto] {
+        for window in [1, 500] {
+            all.push(Box::new(brokers::Brokers::new(kind, window, scale)));
+        }
+    }
     all.push(Box::new(catch_up::CatchUp::new(&history, scale)));
     all.push(Box::new(start::Start::new(&history, scale)));
     // The last of these: what it publishes is stored after what the others know of.

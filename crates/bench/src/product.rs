@@ -31,6 +31,8 @@ const SUBSCRIPTIONS_PATH: &str = "/api/v1/namespaces/default/subscriptions";
 /// Webhooks may go to this machine.
 const SETTINGS: &str = "[transports.webhooks]\nallow = [\"127.0.0.0/8\"]\n";
 
+const SETTINGS_FILE: &str = "settings.toml";
+
 /// A running product on an empty directory of its own.
 pub struct Product {
     /// The process.
@@ -55,14 +57,18 @@ pub struct Subscription {
 
 impl Product {
     /// Starts it in a new directory below `place`, with all settings as they come, but that webhooks may go to this
-    /// machine.
-    pub fn start(binary: &Path, place: &Path) -> Result<Self> {
-        Self::start_in(binary, TempDir::with_prefix_in("product-", place)?)
+    /// machine, and these lines.
+    pub fn start(binary: &Path, place: &Path, settings: &str) -> Result<Self> {
+        let directory = TempDir::with_prefix_in("product-", place)?;
+        std::fs::write(
+            directory.path().join(SETTINGS_FILE),
+            format!("{SETTINGS}{settings}"),
+        )?;
+        Self::start_in(binary, directory)
     }
 
     fn start_in(binary: &Path, directory: TempDir) -> Result<Self> {
-        let settings = directory.path().join("settings.toml");
-        std::fs::write(&settings, SETTINGS)?;
+        let settings = directory.path().join(SETTINGS_FILE);
         let mut command = Command::new(binary);
         command
             .args(["--listen", "127.0.0.1:0", "--monitoring", "127.0.0.1:0"])
@@ -126,7 +132,13 @@ impl Product {
         self.subscribe_as(http, name, body).await
     }
 
-    async fn subscribe_as(&self, http: &mut Http, name: &str, body: Value) -> Result<Subscription> {
+    /// Makes a durable subscription of any kind.
+    pub async fn subscribe_as(
+        &self,
+        http: &mut Http,
+        name: &str,
+        body: Value,
+    ) -> Result<Subscription> {
         let body = body.to_string();
         let answer = http
             .post(SUBSCRIPTIONS_PATH, body.into(), StatusCode::CREATED)
@@ -225,7 +237,7 @@ pub fn start_frame(name: &str) -> String {
 
 /// What the product makes of a message, seen once.
 pub async fn probe(binary: &Path, place: &Path) -> Result<Workload> {
-    let product = Product::start(binary, place)?;
+    let product = Product::start(binary, place, "")?;
     let mut http = product.http().await?;
     product
         .subscribe(

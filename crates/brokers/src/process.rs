@@ -23,6 +23,8 @@ impl Process {
         let file = File::options().create(true).append(true).open(log);
         let file = file.expect("its directory is there");
         let child = command
+            // What a broker leaves where it runs goes with the rest.
+            .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("another handle"))
             .stderr(file)

@@ -37,6 +37,10 @@ pub(crate) fn forget(group: i32) {
     tell(&format!("- {group}\n"));
 }
 
+#[expect(
+    clippy::zombie_processes,
+    reason = "it ends when this process has: nobody is left to wait for it"
+)]
 fn tell(line: &str) {
     let watcher = WATCHER.get_or_init(|| {
         let mut shell = Command::new("sh")

@@ -22,7 +22,7 @@ impl Backoff {
     }
 
     /// The delay before the next attempt.
-    pub fn next(&mut self) -> Duration {
+    pub fn delay(&mut self) -> Duration {
         let delay = self.next;
         self.next = (delay * 2).min(self.max);
         delay
@@ -42,9 +42,9 @@ mod tests {
     fn delays_double_up_to_a_limit() {
         let seconds = Duration::from_secs;
         let mut backoff = Backoff::new(seconds(1), seconds(5));
-        let delays: Vec<_> = (0..4).map(|_| backoff.next()).collect();
+        let delays: Vec<_> = (0..4).map(|_| backoff.delay()).collect();
         assert_eq!(delays, [1, 2, 4, 5].map(seconds));
         backoff.reset();
-        assert_eq!(backoff.next(), seconds(1));
+        assert_eq!(backoff.delay(), seconds(1));
     }
 }

@@ -211,8 +211,10 @@ mod tests {
 
     fn body(content: Content, with_data: bool, value: &str) -> Body {
         let (event, data) = samples::event("t", "tag", value);
-        let mut options = SubscriptionOptions::default();
-        options.with_data = Some(with_data);
+        let options = SubscriptionOptions {
+            with_data: Some(with_data),
+            ..SubscriptionOptions::default()
+        };
         let subscription = samples::subscription("x", options);
         content.body(&subscription, &event, Some(std::slice::from_ref(&data)))
     }

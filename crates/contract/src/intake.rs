@@ -49,9 +49,10 @@ pub fn message(value: Box<RawValue>, topic: &str, tag: &str) -> MessageInput {
     let mut message = MessageInput::default();
     message.header.topics = vec![topic.to_owned()];
     message.header.tag = tag.to_owned();
-    let mut data = DataInput::default();
-    data.value = Some(value);
-    message.data.push(data);
+    message.data.push(DataInput {
+        value: Some(value),
+        ..DataInput::default()
+    });
     message
 }
 

@@ -15,8 +15,9 @@ use http::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
 
 use super::{
-    BULK_PATH, HOOKS_PATH, INSERT_PATH, Message, PARSE_PATH, READ_PATH, RELAY_BULK_PATH,
-    RELAY_PATH, ROWS_PATH, Shared, WRITE_PACED_PATH, WRITE_PATH, bulk, hooks, rows,
+    BROKERS_PATH, BULK_PATH, HOOKS_PATH, INSERT_PATH, Message, PARSE_PATH, READ_PATH,
+    RELAY_BULK_PATH, RELAY_PATH, ROWS_PATH, Shared, WRITE_PACED_PATH, WRITE_PATH, brokers, bulk,
+    hooks, rows,
 };
 
 /// Serves for ever.
@@ -32,6 +33,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Result<
         .route(WRITE_PACED_PATH, post(write_paced))
         .route(READ_PATH, post(read))
         .route(HOOKS_PATH, post(ask_hooks))
+        .route(BROKERS_PATH, post(publish_to_broker))
         .layer(DefaultBodyLimit::disable())
         .with_state(shared);
     let listener = listener.tap_io(|stream| {
@@ -92,6 +94,11 @@ async fn read(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response
 
 async fn ask_hooks(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Response, Failed> {
     let done = hooks::ask(shared, serde_json::from_slice(&body)?).await?;
+    Ok(serde_json::to_string(&done)?.into_response())
+}
+
+async fn publish_to_broker(body: Bytes) -> Result<Response, Failed> {
+    let done = brokers::publish(serde_json::from_slice(&body)?).await?;
     Ok(serde_json::to_string(&done)?.into_response())
 }
 

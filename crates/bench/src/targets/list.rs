@@ -77,6 +77,8 @@ const EACH: &str = "memory of what is idle";
 const KEYED: &str = "64 keys and receivers that take 50 ms";
 const ASKED: &str = "bare: HTTP client";
 const HOOKS: &str = "webhooks";
+const CONFIRMED: &str = "bare: client with confirms";
+const BROKERS: &str = "brokers";
 const FAIR: &str = "beside subscriptions that are dead";
 const CATCH_UP: &str = "catching up together";
 const SCAN: &str = "passing what does not match";
@@ -85,7 +87,7 @@ const MEMORY: &str = "memory";
 const GROWTH: &str = "much stored against little";
 
 /// All of them.
-pub(super) const TARGETS: [Target; 41] = [
+pub(super) const TARGETS: [Target; 42] = [
     target(DRAIN, "drain-500", DELIVERIES, Share(PUSH), AtLeast(0.7)),
     target(
         DRAIN,
@@ -246,6 +248,13 @@ pub(super) const TARGETS: [Target; 41] = [
         AtLeast(0.6),
     ),
     target(HOOKS, "hooks-latency", P50_MORE, Median, AtMost(1_000.0)),
+    target(
+        BROKERS,
+        "brokers-*",
+        DELIVERIES,
+        Share(CONFIRMED),
+        AtLeast(0.8),
+    ),
     target(
         CATCH_UP,
         "catch-up-*",

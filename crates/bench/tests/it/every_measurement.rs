@@ -73,6 +73,11 @@ fn latencies_are_measured() {
 }
 
 #[test]
+fn brokers_are_measured() {
+    all_are_measured("brokers-", 4);
+}
+
+#[test]
 fn drains_are_measured() {
     all_are_measured("drain-", 3);
 }

@@ -138,8 +138,10 @@ fn subscription(id: u128) -> Arc<Subscription> {
 }
 
 fn keyed(id: u128, key: Option<&str>) -> Arc<Subscription> {
-    let mut options = SubscriptionOptions::default();
-    options.ordering_key = key.map(Into::into);
+    let options = SubscriptionOptions {
+        ordering_key: key.map(Into::into),
+        ..SubscriptionOptions::default()
+    };
     let mut subscription = samples::subscription("x", options);
     subscription.id = SubscriptionId(Uuid::from_u128(id));
     Arc::new(subscription)

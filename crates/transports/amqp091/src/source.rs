@@ -84,7 +84,7 @@ pub(crate) async fn run(intake: Arc<Intake>, shared: Shared) {
             Err(reason) => reason,
         };
         first += 1;
-        let delay = backoff.next();
+        let delay = backoff.delay();
         warn!(
             source = intake.name,
             reason,
@@ -173,7 +173,7 @@ impl Intake {
                 match Taken::of(&published.await) {
                     Taken::NotNow(reason) if !stop.is_cancelled() => {
                         warn!(source, reason, "a message of a queue has to wait");
-                        wait(&stop, backoff.next()).await;
+                        wait(&stop, backoff.delay()).await;
                     }
                     taken => return (delivery, taken),
                 }

@@ -41,7 +41,7 @@ pub(crate) async fn run(hub: Arc<Hub>, shared: Shared) {
         };
         // The next node of a cluster may be there.
         first += 1;
-        let delay = backoff.next();
+        let delay = backoff.delay();
         warn!(
             target = hub.name,
             reason,

@@ -67,7 +67,7 @@ pub(crate) async fn run(intake: Arc<Intake>, shared: Shared) {
             Err(reason) => reason,
         };
         first += 1;
-        let delay = backoff.next();
+        let delay = backoff.delay();
         warn!(
             source = intake.name,
             reason,

@@ -98,7 +98,7 @@ impl Lanes {
         self.open.remove(&subscription);
         let backoff = self.broken.entry(subscription);
         let backoff = backoff.or_insert_with(|| self.backoff.clone());
-        let delay = backoff.next();
+        let delay = backoff.delay();
         self.again.retain(|(_, waiting)| *waiting != subscription);
         self.again.insert((Instant::now() + delay, subscription));
         delay

@@ -29,7 +29,7 @@ impl Held {
     /// Nothing is published for it now. Returns for how long.
     pub(super) fn hold(&mut self, subscription: SubscriptionId) -> Duration {
         let delays = self.delays.entry(subscription);
-        let delay = delays.or_insert_with(|| self.backoff.clone()).next();
+        let delay = delays.or_insert_with(|| self.backoff.clone()).delay();
         self.again.retain(|(_, held)| *held != subscription);
         self.again.insert((Instant::now() + delay, subscription));
         delay

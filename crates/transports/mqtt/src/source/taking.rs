@@ -139,7 +139,7 @@ impl<'a> Taking<'a> {
                         warn!(source, reason, "a message has to wait");
                         tokio::select! {
                             () = stop.cancelled() => {}
-                            () = tokio::time::sleep(backoff.next()) => {}
+                            () = tokio::time::sleep(backoff.delay()) => {}
                         }
                     }
                     taken => return (arrived, taken),

@@ -185,12 +185,14 @@ impl FarEnd for Application {
         Box::pin(async move {
             let text = |place: usize| token.0[place].as_str().unwrap_or_default().to_owned();
             let (words, body) = said(&answer);
-            let mut properties = PublishProperties::default();
-            properties.correlation_data = Some(text(1).into_bytes().into());
-            properties.user_properties = words
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect();
+            let words = words.into_iter();
+            let properties = PublishProperties {
+                correlation_data: Some(text(1).into_bytes().into()),
+                user_properties: words
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect(),
+                ..PublishProperties::default()
+            };
             let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
             let sent = self.client.publish(text(0), body, options);
             sent.await.map_err(failed)
