@@ -5,7 +5,11 @@ use std::ops::Range;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use photinus_contract::{CodedError, Event, SubscriptionFilter, SubscriptionId};
+use photinus_contract::object::null_as_default;
+use photinus_contract::{
+    CodedError, Event, SubscriptionFilter, SubscriptionId, SubscriptionOptions,
+};
+use photinus_engine::SubscriptionInput;
 use photinus_engine::lists::{EVENTS, LIMIT_MAX};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,6 +25,8 @@ use crate::replies::json_text;
 const SEQUENCES_MAX: i64 = LIMIT_MAX as i64;
 /// How many events a preview looks at if nothing is said.
 const LAST_DEFAULT: usize = 100;
+/// How many addresses it shows at most.
+const ADDRESSES_MAX: usize = 3;
 /// How many events a preview looks at at most.
 const LAST_MAX: usize = 1000;
 
@@ -103,16 +109,25 @@ fn sequences(query: &Query, limit: usize) -> Result<Option<Range<i64>>, CodedErr
     }
 }
 
-/// A filter that is tried.
-#[derive(Debug, Deserialize, JsonSchema)]
+/// A subscription that is tried before it is saved; a filter alone, too.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
 pub(crate) struct PreviewInput {
-    #[serde(default)]
-    filter: Option<SubscriptionFilter>,
-    #[serde(default)]
+    /// How many of the newest events are looked at: 100 if absent, at most 1,000.
     last: Option<u64>,
+    /// Which events it wants.
+    filter: Option<SubscriptionFilter>,
+    /// How it wants them: these are checked if they are there, and `addresses` says where the newest three would go.
+    options: Option<SubscriptionOptions>,
+    /// The transport that delivers it; `websockets` if empty.
+    #[serde(deserialize_with = "null_as_default")]
+    transport: String,
+    /// That of a subscription whose secrets stay as they are.
+    #[serde(deserialize_with = "null_as_default")]
+    name: String,
 }
 
-/// What a filter would match among the newest events.
+/// What a filter would match among the newest events, and where options would send them.
 #[utoipa::path(
     post,
     path = "/subscriptions/preview",
@@ -136,9 +151,24 @@ pub(crate) async fn preview(
     let filter = input.filter.unwrap_or_default();
     let preview = app.handle.preview(ns.name(), &filter, last).await?;
     let (scanned, matched) = (preview.scanned, preview.events.len());
+    let addresses = match input.options {
+        None => None,
+        Some(options) => {
+            let mut asked = SubscriptionInput::default();
+            (asked.name, asked.transport) = (input.name, input.transport);
+            (asked.filter, asked.options) = (filter, options);
+            let newest = &preview.events[..matched.min(ADDRESSES_MAX)];
+            let addresses = app.handle.addresses(ns.name(), &asked, newest).await?;
+            Some(serde_json::to_string(&addresses).map_err(CodedError::undecodable)?)
+        }
+    };
     let mut text = format!(r#"{{"scanned":{scanned},"matched":{matched},"events":["#).into_bytes();
     write_all(&preview.events, &mut text);
-    text.extend_from_slice(b"]}");
+    text.push(b']');
+    if let Some(addresses) = addresses {
+        text.extend_from_slice(format!(r#","addresses":{addresses}"#).as_bytes());
+    }
+    text.push(b'}');
     Ok(json_text(StatusCode::OK, text))
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use crate::BoxFuture;
+use crate::address::Template;
 use crate::change::ChangeEvent;
 use crate::data::Data;
 use crate::delivery::{Batch, Delivery, DeliveryId, HandOver, VoidReason};
@@ -233,6 +234,22 @@ impl Transport for Scripted {
 
     fn status(&self) -> Option<Value> {
         Some(json!({"waiting": self.lock().seen.len()}))
+    }
+
+    /// What the option `address` makes of an event.
+    fn address(
+        &self,
+        options: &SubscriptionOptions,
+        event: &Event,
+        data: &[Data],
+    ) -> Option<Result<String, String>> {
+        let text = options.other.get("address")?.as_str()?;
+        let template = Template::parse(text, "address").ok()?;
+        let filled = template.fill(event, data, |value, out| out.push_str(value));
+        Some(match filled.is_empty() {
+            true => Err("it has no address".to_owned()),
+            false => Ok(filled),
+        })
     }
 
     fn test_delivery(

@@ -106,6 +106,18 @@ pub trait Transport: Send + Sync + 'static {
         options.with_data == Some(true)
     }
 
+    /// Where an event goes by options that [`validate`](Self::validate) has accepted, for people who are about to save
+    /// them; the error says why nowhere. `None` from a transport whose events go to whoever is connected. The values of
+    /// the message are there, if [`needs_data`](Self::needs_data). Pure, without network.
+    fn address(
+        &self,
+        _options: &SubscriptionOptions,
+        _event: &Event,
+        _data: &[Data],
+    ) -> Option<Result<String, String>> {
+        None
+    }
+
     /// Puts a new secret in the place of the one that a subscription signs with, and returns it. The options have all
     /// their secrets, and are checked and stored afterwards. What is signed until
     /// [`old_until`](Rotation::old_until) is signed with both. `PH00449` from a transport that signs nothing, or if

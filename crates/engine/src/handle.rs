@@ -13,6 +13,7 @@ use photinus_contract::{
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::addresses::Address;
 use crate::changes::Changes;
 use crate::committer::Chain;
 use crate::core::Core;
@@ -300,6 +301,17 @@ impl Handle {
         self.core
             .preview(namespace, filter, last, &mut budget)
             .await
+    }
+
+    /// Where events would go by a subscription that is not saved yet; its name may be empty, and secrets of one of that
+    /// name are known. Nothing if its transport has no addresses; the error of saving it if it cannot be saved.
+    pub async fn addresses(
+        &self,
+        namespace: &str,
+        input: &SubscriptionInput,
+        events: &[Event],
+    ) -> Result<Vec<Address>, CodedError> {
+        self.core.addresses(namespace, input, events).await
     }
 
     /// Publishes a message: resolves when it is committed. Dropping the future does not take it back.

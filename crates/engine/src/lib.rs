@@ -15,6 +15,7 @@
 //! * [`Handle`] is what the API calls.
 //! * [`Changes`] is what it hears of changes.
 
+mod addresses;
 mod blobs;
 mod callbacks;
 mod changes;
@@ -47,6 +48,7 @@ mod transports;
 mod trial;
 mod values;
 
+pub use addresses::Address;
 pub use blobs::BlobUpload;
 pub use changes::Changes;
 pub use clock::{Clock, SystemClock};

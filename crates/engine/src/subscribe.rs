@@ -64,10 +64,10 @@ pub struct SubscriptionInput {
 }
 
 /// A subscription that passed all checks but those that the store makes.
-struct Checked {
-    transport: Arc<RunningTransport>,
+pub(crate) struct Checked {
+    pub(crate) transport: Arc<RunningTransport>,
     filter: Filter,
-    options: SubscriptionOptions,
+    pub(crate) options: SubscriptionOptions,
     secrets: Secrets,
     /// To be shown once.
     made: Secrets,
@@ -227,6 +227,15 @@ impl Core {
         stored: Option<&Subscription>,
     ) -> Result<Checked, CodedError> {
         check_name_no_uuid(&input.name, "name")?;
+        self.check_shape(input, stored)
+    }
+
+    /// The same for one that has no name yet.
+    pub(crate) fn check_shape(
+        &self,
+        input: &SubscriptionInput,
+        stored: Option<&Subscription>,
+    ) -> Result<Checked, CodedError> {
         let name = match input.transport.as_str() {
             "" => DEFAULT_TRANSPORT,
             SYSTEM_TRANSPORT => {

@@ -141,6 +141,17 @@ impl RunningTransport {
             .unwrap_or(options.with_data == Some(true))
     }
 
+    /// Where an event goes; `None` if it has no addresses.
+    pub(crate) fn address(
+        &self,
+        options: &SubscriptionOptions,
+        event: &Event,
+        data: &[Data],
+    ) -> Option<Result<String, String>> {
+        self.contained("address", || self.transport.address(options, event, data))
+            .flatten()
+    }
+
     /// Replaces a secret among the options, and returns the new one.
     pub(crate) fn rotate_secret(
         &self,

@@ -16,7 +16,9 @@ use photinus_contract::{
     Data, Datatype, EventId, EventType, Message, MessageInput, Namespace, Sequence, Subscription,
     Timestamp,
 };
-use photinus_engine::{ParkedEvent, Rotated, Sought, SubscriptionInput, SubscriptionStatus, Trial};
+use photinus_engine::{
+    Address, ParkedEvent, Rotated, Sought, SubscriptionInput, SubscriptionStatus, Trial,
+};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::value::RawValue;
@@ -176,6 +178,9 @@ struct Preview {
     /// Those of them that it matches.
     matched: u64,
     events: Vec<EnrichedEvent>,
+    /// Where the newest three of them would go, if options were given; none for a transport without addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addresses: Option<Vec<Address>>,
 }
 
 /// A CloudEvent 1.0. Extensions are texts, truth values or whole numbers of 32 bits.

@@ -129,3 +129,36 @@ async fn a_preview_shows_what_a_filter_matches_among_the_newest_events() {
         api.post(path, body).await.is_error(400, code);
     }
 }
+
+#[tokio::test]
+async fn a_preview_says_where_options_would_send_the_newest_events() {
+    let (api, _) = history().await;
+    let path = "/api/v1/subscriptions/preview";
+    let body = |options: Value| {
+        let filter = json!({"message": {"tag": "^odd$"}});
+        json!({"transport": "scripted", "filter": filter, "options": options})
+    };
+    let found = api.post(path, body(json!({"address": "to-{tag}"}))).await;
+    let found = found.json(200);
+    let addresses = found["addresses"].as_array().unwrap();
+    assert_eq!(sequences(&found["addresses"]), [9, 7, 5]);
+    for (address, event) in addresses.iter().zip(found["events"].as_array().unwrap()) {
+        let (id, sequence) = (&event["id"], &event["sequence"]);
+        let expected = json!({"event": id, "sequence": sequence, "address": "to-odd"});
+        assert_eq!(*address, expected);
+    }
+    let found = api.post(path, body(json!({"address": "{data.x}"}))).await;
+    let found = found.json(200);
+    assert_eq!(found["addresses"][0]["error"], "it has no address");
+
+    let found = api.post(path, body(json!({}))).await;
+    assert_eq!(found.json(200)["addresses"], json!([]), "it has none");
+    let found = api.post(path, json!({"filter": {}})).await;
+    assert!(found.json(200).get("addresses").is_none(), "nothing asked");
+    for (asked, code) in [
+        (json!({"transport": "nobody", "options": {}}), "FF10172"),
+        (json!({"options": {"readAhead": -1}}), "FF00148"),
+    ] {
+        api.post(path, asked).await.is_error(400, code);
+    }
+}

@@ -83,25 +83,30 @@ async fn to_rabbit(url: &str, order: &BrokerOrder) -> Result<Done> {
     let mut out = FuturesUnordered::new();
     let (mut sent, mut confirmed) = (0, 0);
     while confirmed < order.count {
-        while sent < order.count && out.len() < order.window {
-            let (channel, body, properties) = (&channel, &body, properties.clone());
-            let mut confirm = Box::pin(async move {
-                let key = ADDRESS.into();
-                let sent = channel.basic_publish("".into(), key, options, body, properties);
-                sent.await?.await
-            });
-            sent += 1;
-            match (&mut confirm).now_or_never() {
-                Some(done) => ensure!(done?.is_ack(), "not confirmed"),
-                None => out.push(confirm),
+        let next = match sent < order.count && out.len() < order.window {
+            true => {
+                let (channel, body, properties) = (&channel, &body, properties.clone());
+                let mut confirm = Box::pin(async move {
+                    let key = ADDRESS.into();
+                    let sent = channel.basic_publish("".into(), key, options, body, properties);
+                    sent.await?.await
+                });
+                sent += 1;
+                // The first time that it is asked it publishes.
+                let done = (&mut confirm).now_or_never();
+                if done.is_none() {
+                    out.push(confirm);
+                }
+                done
             }
+            false => out.next().await,
+        };
+        if let Some(confirm) = next {
+            let confirm = confirm?;
+            let is_there = confirm.is_ack() && confirm.take_message().is_none();
+            ensure!(is_there, "not confirmed");
+            confirmed += 1;
         }
-        let confirm = out.next().await.context("none is out")??;
-        ensure!(
-            confirm.is_ack() && confirm.take_message().is_none(),
-            "not confirmed"
-        );
-        confirmed += 1;
     }
     let rate = order.count as f64 / start.elapsed().as_secs_f64();
     connection.close(200, "OK".into()).await?;

@@ -1,5 +1,6 @@
 //! What is there to say about one subscription: what it wants, where it is, and who listens?
 
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -12,6 +13,20 @@ use crate::filter::described;
 use crate::out::Out;
 use crate::shown::{number, plain, time};
 use crate::table::print_fields;
+
+/// What the server says of a subscription's newest events.
+#[derive(Debug, Deserialize)]
+struct Preview {
+    #[serde(default)]
+    addresses: Vec<Address>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Address {
+    sequence: i64,
+    address: Option<String>,
+    error: Option<String>,
+}
 
 pub(super) async fn run(
     client: &Client,
@@ -51,7 +66,7 @@ pub(super) async fn run(
 
 /// A subscription that was just written.
 pub(super) async fn print(
-    _client: &Client,
+    client: &Client,
     body: &str,
     json: bool,
     out: &mut Out,
@@ -63,7 +78,32 @@ pub(super) async fn print(
     let raw: Box<RawValue> = serde_json::from_str(body).map_err(|error| {
         Failure::failed(format!("the server's answer is not understood: {error}"))
     })?;
-    print_fields(&described_fields(&read(&raw)?), out).await
+    let subscription: Subscription = read(&raw)?;
+    let mut fields = described_fields(&subscription);
+    if subscription.transport != "websockets" {
+        fields.extend(addresses(client, body).await.unwrap_or_default());
+    }
+    print_fields(&fields, out).await
+}
+
+/// Where the newest events go, or would have gone. It is saved already: nothing fails for want of these.
+async fn addresses(client: &Client, body: &str) -> Option<Vec<(&'static str, String)>> {
+    let url = client.scoped(&["subscriptions", "preview"]);
+    let answer = client.send(Method::POST, url, body.to_owned()).await;
+    let preview: Preview = answer.ok()?.success().ok()?.json().ok()?;
+    let addresses = preview.addresses.into_iter().enumerate();
+    let fields = addresses.map(|(place, found)| {
+        let text = match (found.address, found.error) {
+            (Some(address), _) => address,
+            (None, error) => format!("nowhere: {}", error.unwrap_or_default()),
+        };
+        let heading = if place == 0 { "Goes to" } else { "" };
+        (
+            heading,
+            format!("{} (event {})", plain(&text), found.sequence),
+        )
+    });
+    Some(fields.collect())
 }
 
 fn described_fields(subscription: &Subscription) -> Vec<(&'static str, String)> {

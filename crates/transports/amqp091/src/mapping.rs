@@ -5,7 +5,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use photinus_contract::content::{Ids, Value, metadata};
 use photinus_contract::outbox::Outgoing;
 use photinus_contract::words::Words;
-use photinus_contract::{DeliveryId, SubscriptionId};
+use photinus_contract::{Data, DeliveryId, Event, SubscriptionId};
 
 use crate::options::{ADDRESS_BYTES_MAX, Ack, Route};
 
@@ -23,11 +23,13 @@ pub(crate) struct Message {
 }
 
 /// Where an event goes: exchange and routing key. The error says why there is no such place.
-pub(crate) fn address(outgoing: &Outgoing<Route>) -> Result<(ShortString, ShortString), String> {
-    let (route, item) = (&outgoing.route, &outgoing.item);
-    let data = item.data.as_deref().unwrap_or_default();
-    let exchange = route.exchange.fill(&item.event, data, escape);
-    let routing_key = route.routing_key.fill(&item.event, data, escape);
+pub(crate) fn address(
+    route: &Route,
+    event: &Event,
+    data: &[Data],
+) -> Result<(ShortString, ShortString), String> {
+    let exchange = route.exchange.fill(event, data, escape);
+    let routing_key = route.routing_key.fill(event, data, escape);
     if exchange.is_empty() && routing_key.is_empty() {
         return Err("it has no address: exchange and routing key are empty".into());
     }
@@ -43,9 +45,10 @@ pub(crate) fn address(outgoing: &Outgoing<Route>) -> Result<(ShortString, ShortS
 
 /// The message for an event; `reply_to` is the queue for answers.
 pub(crate) fn message(outgoing: &Outgoing<Route>, reply_to: &str) -> Result<Message, String> {
-    let (exchange, routing_key) = address(outgoing)?;
     let (route, item) = (&outgoing.route, &outgoing.item);
     let (subscription, event) = (&outgoing.subscription, &item.event);
+    let data = item.data.as_deref().unwrap_or_default();
+    let (exchange, routing_key) = address(route, event, data)?;
     let body = route
         .content
         .body(subscription, event, item.data.as_deref());
@@ -186,7 +189,10 @@ mod tests {
     #[test]
     fn an_address_is_filled_and_escaped() {
         let long = format!("\"{}\"", "x".repeat(300));
-        let address = |options, value: &str| address(&outgoing(options, "a.b", value));
+        let address = |options, value: &str| {
+            let Outgoing { route, item, .. } = outgoing(options, "a.b", value);
+            address(&route, &item.event, &item.data.unwrap())
+        };
         let (exchange, key) = address(
             json!({"exchange": "e-{namespace}", "routingKey": "{type}.{topic}.{data.x}"}),
             r#"{"x":"a*b#c%d\n"}"#,

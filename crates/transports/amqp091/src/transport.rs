@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::hub::{Hub, Shared};
 use crate::options::{self, Options, Route};
 use crate::source::{self, Intake};
-use crate::{link, tested};
+use crate::{link, mapping, tested};
 
 /// The name of the transport.
 pub(crate) const NAME: &str = "amqp091";
@@ -180,6 +180,17 @@ impl Transport for Running {
         if let Some(hub) = self.hub(connection) {
             hub.outboxes.void(subscription, delivery);
         }
+    }
+
+    fn address(
+        &self,
+        options: &SubscriptionOptions,
+        event: &Event,
+        data: &[Data],
+    ) -> Option<Result<String, String>> {
+        let route = Route::read(options).ok()?;
+        let filled = mapping::address(&route, event, data);
+        Some(filled.map(|(exchange, key)| format!("exchange '{exchange}', routing key '{key}'")))
     }
 
     fn status(&self) -> Option<Value> {

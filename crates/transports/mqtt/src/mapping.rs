@@ -8,7 +8,7 @@ use mqtt_protocol_core::mqtt::result_code::MqttError;
 use photinus_contract::content::{Ids, Value, metadata};
 use photinus_contract::outbox::Outgoing;
 use photinus_contract::words::Words;
-use photinus_contract::{DeliveryId, SubscriptionId};
+use photinus_contract::{Data, DeliveryId, Event, SubscriptionId};
 
 use crate::options::{Ack, Route, TOPIC_BYTES_MAX};
 
@@ -16,12 +16,8 @@ use crate::options::{Ack, Route, TOPIC_BYTES_MAX};
 const TEXT_BYTES_MAX: usize = 65_535;
 
 /// Where an event goes. The error says why there is no such place.
-pub(crate) fn topic(outgoing: &Outgoing<Route>) -> Result<String, String> {
-    let data = outgoing.item.data.as_deref().unwrap_or_default();
-    let topic = outgoing
-        .route
-        .topic
-        .fill(&outgoing.item.event, data, escape);
+pub(crate) fn topic(route: &Route, event: &Event, data: &[Data]) -> Result<String, String> {
+    let topic = route.topic.fill(event, data, escape);
     match topic.len() {
         0 => Err("it has no address: its topic is empty".into()),
         1..=TOPIC_BYTES_MAX => Ok(topic),
@@ -37,7 +33,7 @@ pub(crate) fn message(
 ) -> Result<Packet, String> {
     let (route, item) = (&outgoing.route, &outgoing.item);
     let (subscription, event) = (&outgoing.subscription, &item.event);
-    let topic = topic(outgoing)?;
+    let topic = topic(route, event, item.data.as_deref().unwrap_or_default())?;
     let body = route
         .content
         .body(subscription, event, item.data.as_deref());
@@ -95,8 +91,8 @@ pub(crate) fn message(
 /// The message for an event in MQTT 3.1.1, which says nothing beside its body.
 pub(crate) fn plain_message(outgoing: &Outgoing<Route>, id: Option<u16>) -> Result<Packet, String> {
     let (route, item) = (&outgoing.route, &outgoing.item);
-    let topic = topic(outgoing)?;
     let data = item.data.as_deref();
+    let topic = topic(route, &item.event, data.unwrap_or_default())?;
     let body = plain_content(route).body(&outgoing.subscription, &item.event, data);
     let made = || -> Result<Packet, MqttError> {
         let mut message = v3_1_1::Publish::builder()
@@ -223,6 +219,10 @@ mod tests {
 
     #[test]
     fn a_topic_is_filled_and_escaped() {
+        let topic = |template: &str, value: &str| {
+            let Outgoing { route, item, .. } = outgoing(json!({"topic": template}), "a.b", value);
+            topic(&route, &item.event, &item.data.unwrap())
+        };
         for (template, value, expected) in [
             (
                 "{namespace}/{type}/{topic}",
@@ -234,12 +234,15 @@ mod tests {
             ("{data.v}", r#"{"v":"a\u0000\u0085"}"#, "a%00%C2%85"),
             ("a//{data.x}", "5", "a//"),
         ] {
-            let made = topic(&outgoing(json!({"topic": template}), "a.b", value));
-            assert_eq!(made.as_deref(), Ok(expected), "{template}");
+            assert_eq!(
+                topic(template, value).as_deref(),
+                Ok(expected),
+                "{template}"
+            );
         }
         let long = format!("\"{}\"", "x".repeat(70_000));
         for value in ["{}", &long] {
-            assert!(topic(&outgoing(json!({"topic": "{data}"}), "t", value)).is_err());
+            assert!(topic("{data}", value).is_err());
         }
     }
 

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::hub::{Hub, Shared};
 use crate::options::{self, Options, Route};
 use crate::source::{self, Intake};
-use crate::{link, tested};
+use crate::{link, mapping, tested};
 
 /// The name of the transport.
 pub(crate) const NAME: &str = "mqtt";
@@ -180,6 +180,17 @@ impl Transport for Running {
         if let Some(hub) = self.hub(connection) {
             hub.outboxes.void(subscription, delivery);
         }
+    }
+
+    fn address(
+        &self,
+        options: &SubscriptionOptions,
+        event: &Event,
+        data: &[Data],
+    ) -> Option<Result<String, String>> {
+        let route = Route::read(options).ok()?;
+        let topic = mapping::topic(&route, event, data);
+        Some(topic.map(|topic| format!("topic '{topic}'")))
     }
 
     fn status(&self) -> Option<Value> {
