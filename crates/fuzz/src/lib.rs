@@ -21,6 +21,7 @@ mod filters;
 mod lists;
 mod scalars;
 
+mod brokers;
 mod frames;
 mod hooks;
 mod queries;
@@ -41,6 +42,7 @@ mod stored;
 use std::time::Duration;
 
 pub use crate::bodies::bodies;
+pub use crate::brokers::{amqp, mqtt};
 pub use crate::configuration::configuration;
 pub use crate::databases::databases;
 pub use crate::filters::filters;
@@ -71,7 +73,8 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 17] = [
+    target("amqp", amqp),
     target("bodies", bodies),
     target("configuration", configuration),
     target("databases", databases),
@@ -80,6 +83,7 @@ pub const TARGETS: [Target; 15] = [
     target("frames", frames),
     target("hooks", hooks),
     target("lists", lists),
+    target("mqtt", mqtt),
     target("paths", paths),
     target("queries", queries),
     target("requests", requests),

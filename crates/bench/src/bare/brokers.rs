@@ -3,7 +3,7 @@
 //! RabbitMQ with the library of the product, and with the headers of the product. Mosquitto with bytes that are made once:
 //! what is left of the client is the socket.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};

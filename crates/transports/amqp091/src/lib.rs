@@ -31,5 +31,8 @@ mod connect;
 mod tls;
 mod wire;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use crate::config::{Config, Source, Target};
 pub use crate::transport::Amqp091;

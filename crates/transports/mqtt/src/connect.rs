@@ -4,8 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use mqtt_protocol_core::mqtt::Version;
-use mqtt_protocol_core::mqtt::packet::{Packet, Property, SessionExpiryInterval, v3_1_1, v5_0};
-use mqtt_protocol_core::mqtt::result_code::{ConnectReasonCode, ConnectReturnCode, MqttError};
+use mqtt_protocol_core::mqtt::result_code::MqttError;
 use percent_encoding::percent_decode_str;
 use photinus_contract::target::Password;
 use rustls::pki_types::ServerName;
@@ -15,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use crate::config::{Protocol, Target, port, shown};
-use crate::mapping::reason_of;
+use crate::greeting::{Offers, Refusal, answered, hello};
 use crate::session::{Session, Wire};
 use crate::tls;
 
@@ -38,34 +37,18 @@ pub(crate) struct Connected {
     pub(crate) offers: Offers,
 }
 
-/// What the broker offers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Offers {
-    pub(crate) qos_max: u8,
-    pub(crate) retain: bool,
-    pub(crate) packet_bytes_max: Option<u32>,
-}
-
-/// Why no session began.
-enum Refusal {
-    /// It knows only an older version, perhaps.
-    Version(String),
-    Other(String),
-}
-
 /// Connects to the first broker that can be reached, beginning with the one at `first`. The errors of all are told, and
-/// no secret. `version` is the one that worked last.
+/// no secret.
 pub(crate) async fn connect(
     target: &Target,
     client: &Client,
     first: usize,
-    version: &mut Version,
 ) -> Result<Connected, String> {
     let addresses = target.addresses()?;
     let mut errors = Vec::new();
     for index in 0..addresses.len() {
         let url = &addresses[(first + index) % addresses.len()];
-        match connect_to(target, client, url, version).await {
+        match connect_to(target, client, url).await {
             Ok(connected) => return Ok(connected),
             Err(error) => errors.push(format!("{}: {error}", shown(url))),
         }
@@ -73,41 +56,35 @@ pub(crate) async fn connect(
     Err(errors.join("; "))
 }
 
-async fn connect_to(
-    target: &Target,
-    client: &Client,
-    url: &Url,
-    version: &mut Version,
-) -> Result<Connected, String> {
+async fn connect_to(target: &Target, client: &Client, url: &Url) -> Result<Connected, String> {
     let attempt = async |version| {
         let limit = target.connection_timeout.value();
         let begun = timeout(limit, begin(target, client, url, version)).await;
         begun.unwrap_or_else(|_| Err(Refusal::Other(format!("no connection within {limit:?}"))))
     };
-    let tried = match target.protocol {
-        Protocol::V5 => Version::V5_0,
-        Protocol::V311 => Version::V3_1_1,
-        Protocol::Auto => *version,
+    let is_old = target.protocol == Protocol::V311;
+    let wanted = if is_old {
+        Version::V3_1_1
+    } else {
+        Version::V5_0
     };
-    match attempt(tried).await {
-        Ok(connected) => Ok(connected),
-        Err(Refusal::Version(reason)) if target.protocol == Protocol::Auto => {
-            let other = match tried {
-                Version::V3_1_1 => Version::V5_0,
-                _ => Version::V3_1_1,
-            };
-            match attempt(other).await {
-                Ok(connected) => {
-                    *version = other;
-                    Ok(connected)
-                }
-                // The first reason is what is wrong with the version that is wanted.
-                Err(Refusal::Version(_)) => Err(reason),
-                Err(Refusal::Other(reason)) => Err(reason),
-            }
+    let mut tried = attempt(wanted).await;
+    if target.protocol == Protocol::Auto {
+        // One that stops or starts is silent once; one that does not know the version is each time.
+        if let Err(Refusal::Silence(_)) = tried {
+            tried = attempt(wanted).await;
         }
-        Err(Refusal::Version(reason) | Refusal::Other(reason)) => Err(reason),
+        if let Err(Refusal::Version(reason) | Refusal::Silence(reason)) = tried {
+            tried = match attempt(Version::V3_1_1).await {
+                // What is wrong with the version that is wanted.
+                Err(Refusal::Version(_) | Refusal::Silence(_)) => Err(Refusal::Other(reason)),
+                older => older,
+            };
+        }
     }
+    tried.map_err(|refusal| match refusal {
+        Refusal::Version(reason) | Refusal::Silence(reason) | Refusal::Other(reason) => reason,
+    })
 }
 
 async fn begin(
@@ -129,8 +106,14 @@ async fn begin(
         if let Some(packet) = session.take() {
             break packet;
         }
-        // A broker that does not know the version may just close the connection.
-        session.turn().await.map_err(Refusal::Version)?;
+        // A broker that does not know the version may answer in another, or not at all.
+        session
+            .turn()
+            .await
+            .map_err(|reason| match session.has_heard() {
+                true => Refusal::Version(reason),
+                false => Refusal::Silence(reason),
+            })?;
     };
     let (was_kept, offers) = answered(&answer)?;
     Ok(Connected {
@@ -141,88 +124,10 @@ async fn begin(
     })
 }
 
-/// What the broker says to a greeting.
-fn answered(answer: &Packet) -> Result<(bool, Offers), Refusal> {
-    let mut offers = Offers {
-        qos_max: 2,
-        retain: true,
-        packet_bytes_max: None,
-    };
-    match answer {
-        Packet::V5_0Connack(answer) => {
-            let code = answer.reason_code();
-            let reason = reason_of(&format!("{code:?}"), answer.props());
-            match code {
-                ConnectReasonCode::Success => {}
-                ConnectReasonCode::UnsupportedProtocolVersion => {
-                    return Err(Refusal::Version(reason));
-                }
-                _ => return Err(Refusal::Other(format!("the broker refuses: {reason}"))),
-            }
-            for property in answer.props() {
-                match property {
-                    Property::MaximumQos(max) => offers.qos_max = max.val(),
-                    Property::RetainAvailable(is) => offers.retain = is.val() != 0,
-                    Property::MaximumPacketSize(max) => offers.packet_bytes_max = Some(max.val()),
-                    _ => {}
-                }
-            }
-            Ok((answer.session_present(), offers))
-        }
-        Packet::V3_1_1Connack(answer) => match answer.return_code() {
-            ConnectReturnCode::Accepted => Ok((answer.session_present(), offers)),
-            ConnectReturnCode::UnacceptableProtocolVersion => {
-                Err(Refusal::Version("it does not know MQTT 3.1.1".into()))
-            }
-            code => Err(Refusal::Other(format!("the broker refuses: {code:?}"))),
-        },
-        _ => Err(Refusal::Other("the broker did not greet".into())),
-    }
-}
-
-/// The greeting.
-fn hello(
-    target: &Target,
-    client: &Client,
-    user: User,
-    version: Version,
-) -> Result<Packet, MqttError> {
-    // In range: it was checked.
-    let keep_alive = u16::try_from(target.keep_alive.value().as_secs()).unwrap_or(u16::MAX);
-    let is_clean = client.kept.is_none();
-    if version == Version::V3_1_1 {
-        let mut hello = v3_1_1::Connect::builder()
-            .client_id(client.id.as_str())?
-            .clean_session(is_clean)
-            .keep_alive(keep_alive);
-        if let Some(name) = user.name {
-            hello = hello.user_name(name)?;
-        }
-        if let Some(password) = user.password {
-            hello = hello.password(password.into_bytes())?;
-        }
-        return Ok(hello.build()?.into());
-    }
-    let mut hello = v5_0::Connect::builder()
-        .client_id(client.id.as_str())?
-        .clean_start(is_clean)
-        .keep_alive(keep_alive);
-    if let Some(kept) = client.kept {
-        let kept: Property = SessionExpiryInterval::new(kept)?.into();
-        hello = hello.props(vec![kept]);
-    }
-    if let Some(name) = user.name {
-        hello = hello.user_name(name)?;
-    }
-    if let Some(password) = user.password {
-        hello = hello.password(password.into_bytes())?;
-    }
-    Ok(hello.build()?.into())
-}
-
-struct User {
-    name: Option<String>,
-    password: Option<String>,
+/// Who connects.
+pub(crate) struct User {
+    pub(crate) name: Option<String>,
+    pub(crate) password: Option<String>,
 }
 
 async fn user(target: &Target, url: &Url) -> Result<User, String> {
@@ -291,3 +196,6 @@ async fn off_the_runtime<T: Send + 'static>(
 fn text(error: impl Display) -> String {
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests;

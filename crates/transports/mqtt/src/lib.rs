@@ -28,8 +28,12 @@ mod tested;
 
 mod clock;
 mod connect;
+mod greeting;
 mod session;
 mod tls;
+
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use crate::config::{Config, Protocol, Source, Target};
 pub use crate::transport::Mqtt;

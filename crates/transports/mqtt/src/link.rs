@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use mqtt_protocol_core::mqtt::Version;
 use photinus_contract::backoff::Backoff;
 use tracing::{info, warn};
 
@@ -17,11 +16,11 @@ pub(crate) async fn run(hub: Arc<Hub>, shared: Shared) {
         target.reconnect_delay.value(),
         target.reconnect_delay_max.value(),
     );
-    let (mut first, mut version) = (0, Version::V5_0);
+    let mut first = 0;
     while !shared.stop.is_cancelled() {
         let connected = tokio::select! {
             () = shared.stop.cancelled() => return,
-            connected = connect(target, &hub.client, first, &mut version) => connected,
+            connected = connect(target, &hub.client, first) => connected,
         };
         let reason = match connected {
             Ok(connected) => {

@@ -42,6 +42,8 @@ pub(crate) struct Session {
     timers: Vec<(TimerKind, Instant)>,
     sleep: Pin<Box<Sleep>>,
     inbox: VecDeque<Packet>,
+    /// Whether anything came in.
+    has_heard: bool,
     /// Why it is over.
     over: Option<String>,
 }
@@ -70,12 +72,18 @@ impl Session {
             timers: Vec::new(),
             sleep: Box::pin(tokio::time::sleep_until(Instant::now())),
             inbox: VecDeque::new(),
+            has_heard: false,
             over: None,
         }
     }
 
     pub(crate) fn version(&self) -> Version {
         self.protocol.get_protocol_version()
+    }
+
+    /// Whether the broker has said anything.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.has_heard
     }
 
     /// Whether what comes in is answered here: else whoever takes it does.
@@ -235,6 +243,7 @@ impl Session {
                 return Ok(false);
             }
         };
+        self.has_heard |= count > 0;
         if count == 0 {
             self.is_over("the broker closed the connection");
         }

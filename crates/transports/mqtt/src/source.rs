@@ -39,10 +39,10 @@ pub(crate) async fn run(intake: Arc<Intake>, shared: Shared) {
         target.reconnect_delay_max.value(),
     );
     let client = intake.client();
-    let (mut first, mut version) = (0, Version::V5_0);
+    let mut first = 0;
     while !shared.stop.is_cancelled() {
         let subscribed = async {
-            let connected = connect(target, &client, first, &mut version).await?;
+            let connected = connect(target, &client, first).await?;
             let limit = target.connection_timeout.value();
             let subscribed = tokio::time::timeout(limit, intake.subscribed(connected)).await;
             subscribed.map_err(|_| format!("not subscribed within {limit:?}"))?

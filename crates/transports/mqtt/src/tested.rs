@@ -65,8 +65,7 @@ async fn publish(hub: &Hub, outgoing: &Outgoing<Route>) -> Result<String, String
         id: format!("photinus-{}", &Uuid::new_v4().simple().to_string()[..12]),
         ..hub.client.clone()
     };
-    let mut version = Version::V5_0;
-    let connected = connect(&hub.target, &client, 0, &mut version).await?;
+    let connected = connect(&hub.target, &client, 0).await?;
     let Connected { mut session, .. } = connected;
     session.answers_itself(true);
     let id = match is_acknowledged(outgoing.route.qos) {
