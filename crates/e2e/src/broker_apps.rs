@@ -3,6 +3,7 @@
 //! pika and paho, unmodified, in programs of `python/`: each is told what to do on standard input, and prints lines.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::python::python;
 use crate::waiting::PATIENCE;
 
 /// A program in Python, ended with this.
-struct Program {
+pub struct Program {
     child: Child,
     input: ChildStdin,
     lines: Receiver<String>,
@@ -21,10 +22,15 @@ struct Program {
 
 impl Program {
     fn start(arguments: &[&str]) -> Self {
-        let directory = python();
-        let mut child = Command::new(directory.join(".venv/bin/python"))
+        Self::start_in(&python(), arguments, &[])
+    }
+
+    /// One of this directory, with these variables in its environment besides.
+    pub fn start_in(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(python().join(".venv/bin/python"))
             .args(arguments)
-            .current_dir(&directory)
+            .envs(variables.iter().copied())
+            .current_dir(directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -51,7 +57,7 @@ impl Program {
     }
 
     /// The next line, if it comes in time.
-    fn line(&self, within: Duration) -> Option<String> {
+    pub fn line(&self, within: Duration) -> Option<String> {
         match self.lines.recv_timeout(within) {
             Ok(line) => Some(line),
             Err(RecvTimeoutError::Timeout) => None,

@@ -33,7 +33,7 @@ mod verifiers;
 mod waiting;
 
 pub use binary::{Ended, run_to_end, run_to_end_as};
-pub use broker_apps::{MqttApp, Rabbit, Worker};
+pub use broker_apps::{MqttApp, Program, Rabbit, Worker};
 pub use consumer::{Consumer, END, Habit, publish_end};
 pub use delivery_log::{ACK_STORED_WITHIN, DeliveryLog};
 pub use dice::Dice;

@@ -5,6 +5,7 @@ mod amqp_faults;
 mod amqp_refusals;
 mod amqp_shapes;
 mod amqp_sources;
+mod examples;
 mod mqtt_answers;
 mod mqtt_faults;
 mod mqtt_shapes;
