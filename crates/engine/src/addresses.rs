@@ -13,14 +13,14 @@ use crate::values;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Address {
-    /// The event,
+    /// The event.
     pub event: EventId,
-    /// its place in the log,
+    /// Its place in the log.
     pub sequence: Sequence,
-    /// and where it goes, for people; or
+    /// Where it goes, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// why it cannot go anywhere.
+    /// In place of that: why it goes nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

@@ -30,6 +30,23 @@ fn get(address: &str, path: &str) -> String {
     body.to_owned()
 }
 
+/// Every reference leads to something in the document.
+fn lead_somewhere(part: &Value, document: &Value) {
+    match part {
+        Value::Object(object) => {
+            if let Some(Value::String(reference)) = object.get("$ref") {
+                let pointer = reference.strip_prefix('#').unwrap();
+                assert!(document.pointer(pointer).is_some(), "{reference}");
+            }
+            for value in object.values() {
+                lead_somewhere(value, document);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| lead_somewhere(item, document)),
+        _ => {}
+    }
+}
+
 #[test]
 #[expect(
     clippy::disallowed_methods,
@@ -48,6 +65,8 @@ fn the_page_is_what_a_server_serves() {
     let address = line.trim().strip_prefix("Photinus listens on http://");
     let served = get(address.unwrap(), "/api/openapi.json");
     let served: Value = serde_json::from_str(&served).unwrap();
+    // Also those in what transports say of their options.
+    lead_somewhere(&served, &served);
     let served = format!("{served:#}\n");
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/openapi.json");

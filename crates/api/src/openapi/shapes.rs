@@ -263,8 +263,11 @@ pub(super) fn all(options: OptionSchemas<'_>) -> Value {
     let mut of_transports = Vec::new();
     for (name, schema) in options {
         let name = format!("{name}Options");
-        of_transports.push(json!({"$ref": format!("#{DEFINITIONS}/{name}")}));
-        shapes.insert(name, schema.clone());
+        let place = format!("#{DEFINITIONS}/{name}");
+        let mut schema = schema.clone();
+        lead_into(&place, &mut schema);
+        of_transports.push(json!({"$ref": place}));
+        shapes.insert(name, schema);
     }
     // What a transport says of its own options need not hold for those that all have.
     of_transports.push(json!({"title": "with those that all have", "type": "object"}));
@@ -273,6 +276,24 @@ pub(super) fn all(options: OptionSchemas<'_>) -> Value {
     }
     shapes.sort_keys();
     shapes.into()
+}
+
+/// The references of a schema of its own lead to where it is from now on.
+fn lead_into(place: &str, schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::String(reference)) = object.get_mut("$ref")
+                && let Some(within) = reference.strip_prefix('#')
+            {
+                *reference = format!("{place}{within}");
+            }
+            object
+                .values_mut()
+                .for_each(|value| lead_into(place, value));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| lead_into(place, item)),
+        _ => {}
+    }
 }
 
 fn answers_of(mut generator: SchemaGenerator) -> Map<String, Value> {

@@ -121,8 +121,15 @@ fn key(out: &mut String, schema: &Schema, path: &KeyPath, node: Node<'_>) {
 /// The type without range and example, which have columns of their own.
 fn kind(node: Node<'_>) -> String {
     let kind = expected(node).replace(&range(node), "");
-    let kind = kind.replace(&example(node), "");
-    let kind = kind.split(" such as ").next().unwrap_or_default();
+    let kind = match node.keyword("format") {
+        // Examples of a format are of many values.
+        Some(_) => kind
+            .split(" such as ")
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+        None => kind.replace(&example(node), ""),
+    };
     kind.replace('|', "\\|")
 }
 
