@@ -57,6 +57,7 @@ pub mod standing;
 pub mod store;
 pub mod subscription;
 pub mod target;
+pub mod targets;
 pub mod time;
 pub mod transport;
 pub mod words;

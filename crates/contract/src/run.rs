@@ -35,6 +35,13 @@ impl Run {
         }
     }
 
+    /// A run of this one.
+    pub fn of(delivery: Delivery) -> Self {
+        let mut item = BatchItem::new(delivery.id, delivery.attempt, delivery.event);
+        item.data = delivery.data;
+        Self::new(delivery.connection, delivery.subscription, vec![item])
+    }
+
     /// Where it goes.
     pub fn connection(&self) -> &ConnectionId {
         &self.connection

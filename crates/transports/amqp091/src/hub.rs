@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use photinus_contract::outbox::Outboxes;
 use photinus_contract::standing::Standing;
-use photinus_contract::{Callbacks, ConnectionId};
+use photinus_contract::{Callbacks, ConnectionId, targets};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,7 +19,7 @@ pub(crate) struct Hub {
     pub(crate) outboxes: Outboxes<Route>,
     /// There may be something to send.
     pub(crate) wake: Arc<Notify>,
-    standing: Standing,
+    pub(crate) standing: Standing,
 }
 
 /// What all of this transport share.
@@ -46,8 +46,16 @@ impl Hub {
             standing: Standing::default(),
         }
     }
+}
 
-    pub(crate) fn standing(&self) -> &Standing {
+impl targets::Target for Hub {
+    type Route = Route;
+
+    fn outboxes(&self) -> &Outboxes<Route> {
+        &self.outboxes
+    }
+
+    fn standing(&self) -> &Standing {
         &self.standing
     }
 }

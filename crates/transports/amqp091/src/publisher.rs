@@ -228,8 +228,8 @@ impl<'a> Publisher<'a> {
         self.lanes.works(subscription);
         let judged = verdict::judge(confirmation, confirmed.ack, confirmed.begun.elapsed());
         match &judged.refusal {
-            Some(reason) => self.hub.standing().refused(reason),
-            None => self.hub.standing().took(1),
+            Some(reason) => self.hub.standing.refused(reason),
+            None => self.hub.standing.took(1),
         }
         if let Some(outcome) = judged.outcome {
             self.settled.push(Settled {
@@ -254,7 +254,7 @@ impl<'a> Publisher<'a> {
             return Err(reason);
         }
         self.flush();
-        self.hub.standing().refused(&reason);
+        self.hub.standing.refused(&reason);
         let delay = self.lanes.broken(subscription);
         let reason = format!("the broker refuses it: {reason}; trying again in {delay:?}");
         self.hub.outboxes.lost_one(subscription, &reason);
@@ -267,7 +267,7 @@ impl<'a> Publisher<'a> {
             Some(Event::ConnectionBlocked(reason)) => {
                 self.is_blocked = true;
                 let reason = format!("the broker takes nothing for now: {reason}");
-                self.hub.standing().blocked(Some(&reason));
+                self.hub.standing.blocked(Some(&reason));
                 self.hub.outboxes.pause(&reason);
             }
             Some(Event::ConnectionUnblocked) => {
@@ -275,7 +275,7 @@ impl<'a> Publisher<'a> {
                 // They could not be confirmed until now.
                 let now = Instant::now();
                 self.published.values_mut().for_each(|begun| *begun = now);
-                self.hub.standing().blocked(None);
+                self.hub.standing.blocked(None);
                 self.hub.outboxes.up();
             }
             Some(Event::Error(error)) if !self.connected.connection.status().connected() => {

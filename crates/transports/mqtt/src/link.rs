@@ -30,7 +30,7 @@ pub(crate) async fn run(hub: Arc<Hub>, shared: Shared) {
                     "connected to a broker"
                 );
                 backoff.reset();
-                hub.standing().connected(&connected.address);
+                hub.standing.connected(&connected.address);
                 match Publisher::new(&hub, &shared, connected).run().await {
                     Ended::Stopped => return,
                     Ended::Lost(reason) => reason,
@@ -47,7 +47,7 @@ pub(crate) async fn run(hub: Arc<Hub>, shared: Shared) {
             ?delay,
             "no connection to a broker"
         );
-        hub.standing().down(&reason);
+        hub.standing.down(&reason);
         hub.outboxes.lost(&reason);
         tokio::select! {
             () = shared.stop.cancelled() => return,

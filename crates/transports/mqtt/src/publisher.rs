@@ -173,7 +173,7 @@ impl<'a> Publisher<'a> {
         if let Err(reason) = sent {
             id.inspect(|id| self.session.release(*id));
             // Neither time nor another broker will help.
-            self.hub.standing().refused(&reason);
+            self.hub.standing.refused(&reason);
             return self.settle(subscription, delivery, Outcome::Park { reason });
         }
         let sent = Sent {
@@ -214,7 +214,7 @@ impl<'a> Publisher<'a> {
     /// Nothing is published for a subscription for a while.
     fn refuse(&mut self, subscription: SubscriptionId, reason: &str) {
         self.flush();
-        self.hub.standing().refused(reason);
+        self.hub.standing.refused(reason);
         let delay = self.held.hold(subscription);
         let reason = format!("{reason}; trying again in {delay:?}");
         self.hub.outboxes.lost_one(subscription, &reason);
@@ -293,9 +293,9 @@ impl<'a> Publisher<'a> {
             report,
         } = judged;
         match &refusal {
-            Some(reason) => self.hub.standing().refused(reason),
+            Some(reason) => self.hub.standing.refused(reason),
             None => {
-                self.hub.standing().took(1);
+                self.hub.standing.took(1);
                 self.held.works(sent.subscription);
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use photinus_contract::delivery::BatchItem;
+use photinus_contract::targets::Targets;
 use photinus_contract::transport::Exchange;
 use photinus_contract::{
     BoxFuture, Callbacks, Capabilities, CodedError, ConnectionId, Data, Delivery, DeliveryId,
@@ -55,8 +55,7 @@ impl TransportPlugin for Mqtt {
 /// The transport, running.
 struct Running {
     shared: Shared,
-    /// By the names of their targets.
-    hubs: BTreeMap<String, Arc<Hub>>,
+    targets: Arc<Targets<Hub>>,
     intakes: Vec<Arc<Intake>>,
 }
 
@@ -68,21 +67,11 @@ impl Running {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        let mut hubs = BTreeMap::new();
+        let mut targets = Targets::new(NAME);
         for (name, target) in &config.targets {
-            let connection = ConnectionId::new(format!("{NAME}/{name}"));
-            let hub = Hub::new(name, target.clone(), connection.clone(), &shared);
-            let hub = Arc::new(hub);
-            let of = name.clone();
-            let matcher = move |subscription: &Subscription| leads_to(subscription, &of);
-            let registered = shared
-                .callbacks
-                .register_connection(&connection, Arc::new(matcher));
-            registered.map_err(|error| error.to_string())?;
-            // A target that cannot be reached is no error: its subscriptions wait, and say so.
-            hub.outboxes.lost("not connected yet");
-            shared.tasks.spawn(link::run(hub.clone(), shared.clone()));
-            hubs.insert(name.clone(), hub);
+            let make = |connection| Hub::new(name, target.clone(), connection, &shared);
+            let hub = targets.add(name, &*shared.callbacks, make)?;
+            shared.tasks.spawn(link::run(hub, shared.clone()));
         }
         let mut intakes = Vec::new();
         for (name, source) in config.sources {
@@ -101,22 +90,10 @@ impl Running {
         }
         Ok(Self {
             shared,
-            hubs,
+            targets: Arc::new(targets),
             intakes,
         })
     }
-
-    /// The target that a connection is of.
-    fn hub(&self, connection: &ConnectionId) -> Option<&Arc<Hub>> {
-        let name = connection.as_str().strip_prefix(NAME)?.strip_prefix('/')?;
-        self.hubs.get(name)
-    }
-}
-
-/// Whether a subscription is for a target.
-fn leads_to(subscription: &Subscription, target: &str) -> bool {
-    let named = subscription.options.other.get("target");
-    named.and_then(Value::as_str) == Some(target)
 }
 
 impl Transport for Running {
@@ -129,22 +106,13 @@ impl Transport for Running {
 
     fn options_schema(&self) -> Value {
         let mut schema = schemars::schema_for!(Options).to_value();
-        if !self.hubs.is_empty() {
-            schema["properties"]["target"]["enum"] = self.hubs.keys().cloned().collect();
-        }
+        self.targets.tell(&mut schema);
         schema
     }
 
     fn validate(&self, options: &mut SubscriptionOptions) -> Result<(), CodedError> {
         let route = Route::read(options)?;
-        if !self.hubs.contains_key(&route.target) {
-            let names: Vec<_> = self.hubs.keys().map(String::as_str).collect();
-            let known = match &names[..] {
-                [] => "the server's configuration has no [transports.mqtt.targets.NAME]".into(),
-                names => format!("expected one of: {}", names.join(", ")),
-            };
-            return Err(photinus_contract::own::invalid("target", &known));
-        }
+        self.targets.named(&route.target)?;
         options::fill_in(&route, options);
         Ok(())
     }
@@ -155,19 +123,12 @@ impl Transport for Running {
     }
 
     fn deliver(&self, delivery: Delivery) -> HandOver {
-        let mut item = BatchItem::new(delivery.id, delivery.attempt, delivery.event);
-        item.data = delivery.data;
-        let mut run = Run::new(delivery.connection, delivery.subscription, vec![item]);
-        self.deliver_run(&mut run)
+        self.deliver_run(&mut Run::of(delivery))
     }
 
     fn deliver_run(&self, run: &mut Run) -> HandOver {
-        match self.hub(run.connection()) {
-            Some(hub) => hub
-                .outboxes
-                .hand_over(run, |subscription| Route::read(&subscription.options)),
-            None => HandOver::Closed,
-        }
+        let route = |subscription: &Subscription| Route::read(&subscription.options);
+        self.targets.hand_over(run, route)
     }
 
     fn voided(
@@ -177,9 +138,7 @@ impl Transport for Running {
         delivery: DeliveryId,
         _reason: VoidReason,
     ) {
-        if let Some(hub) = self.hub(connection) {
-            hub.outboxes.void(subscription, delivery);
-        }
+        self.targets.void(connection, subscription, delivery);
     }
 
     fn address(
@@ -194,17 +153,6 @@ impl Transport for Running {
     }
 
     fn status(&self) -> Option<Value> {
-        let targets: BTreeMap<_, _> = self
-            .hubs
-            .iter()
-            .map(|(name, hub)| {
-                let (deliveries, subscriptions) = hub.outboxes.load();
-                let mut shown = json!(hub.standing().shown());
-                shown["underWay"] = deliveries.into();
-                shown["subscriptions"] = subscriptions.into();
-                (name, shown)
-            })
-            .collect();
         let sources: BTreeMap<_, _> = self
             .intakes
             .iter()
@@ -214,7 +162,7 @@ impl Transport for Running {
                 (&intake.name, shown)
             })
             .collect();
-        Some(json!({"targets": targets, "sources": sources}))
+        Some(json!({"targets": self.targets.shown(), "sources": sources}))
     }
 
     fn test_delivery(
@@ -224,31 +172,20 @@ impl Transport for Running {
         data: Option<Arc<[Data]>>,
     ) -> Option<BoxFuture<'static, Result<Exchange, CodedError>>> {
         let route = Route::read(&subscription.options);
-        let hub = route
-            .as_ref()
-            .ok()
-            .and_then(|route| self.hubs.get(&route.target));
-        let hub = hub.cloned();
+        let tried = route.and_then(|route| Ok((self.targets.named(&route.target)?.clone(), route)));
         Some(Box::pin(async move {
-            let route = route?;
-            let hub = hub.ok_or_else(|| {
-                let text = format!("There is no target '{}'", route.target);
-                CodedError::bad_request("PH00448", text)
-            })?;
+            let (hub, route) = tried?;
             tested::tested(&hub, subscription, route, event, data).await
         }))
     }
 
     fn shutdown(&self) -> BoxFuture<'static, ()> {
-        let shared = self.shared.clone();
-        let hubs: Vec<_> = self.hubs.values().cloned().collect();
+        let (shared, targets) = (self.shared.clone(), self.targets.clone());
         Box::pin(async move {
             shared.stop.cancel();
             shared.tasks.close();
             shared.tasks.wait().await;
-            for hub in hubs {
-                hub.outboxes.close();
-            }
+            targets.close();
         })
     }
 }

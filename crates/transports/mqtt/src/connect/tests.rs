@@ -25,7 +25,7 @@ async fn broker(answers: &[&'static [u8]]) -> (u16, Arc<Mutex<Vec<u8>>>) {
     let port = listener.local_addr().unwrap().port();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let (answers, versions) = (answers.to_vec(), asked.clone());
-    tokio::spawn(async move {
+    tokio_util::task::TaskTracker::new().spawn(async move {
         let mut open = Vec::new();
         for answer in answers {
             let (mut stream, _) = listener.accept().await.unwrap();
