@@ -6,9 +6,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::data::Data;
 use crate::error::CodedError;
 use crate::event::Event;
+use crate::options::SubscriptionOptions;
 use crate::ordering::DataPath;
 
 /// Longest template, in bytes.
@@ -88,12 +91,6 @@ impl Template {
         Ok(Self { parts })
     }
 
-    /// Whether the data of the message has to be there to know the address.
-    pub fn needs_data(&self) -> bool {
-        let is_data = |part: &Part| matches!(part, Part::Place(Place::Data(_)));
-        self.parts.iter().any(is_data)
-    }
-
     /// The address, if it is the same for all events.
     pub fn fixed(&self) -> Option<&str> {
         match &self.parts[..] {
@@ -128,6 +125,13 @@ impl Template {
         }
         out
     }
+}
+
+/// Whether the data of the message has to be there to know the address that this option is. It looks and does not parse:
+/// of braces that are none it may think that they are a place.
+pub fn needs_data(options: &SubscriptionOptions, option: &str) -> bool {
+    let text = options.other.get(option).and_then(Value::as_str);
+    text.is_some_and(|text| text.contains("{data"))
 }
 
 impl Place {
@@ -206,8 +210,10 @@ mod tests {
     #[test]
     fn what_a_template_needs_is_known() {
         let template = |text| Template::parse(text, "topic").unwrap();
-        assert!(template("a/{data.b}").needs_data());
-        assert!(!template("a/{topic}").needs_data());
+        let options: SubscriptionOptions =
+            serde_json::from_str(r#"{"topic":"a/{topic}","key":"a.{data.b}"}"#).unwrap();
+        let needs = ["topic", "key", "other"].map(|option| needs_data(&options, option));
+        assert_eq!(needs, [false, true, false]);
         assert_eq!(template("a}}b").fixed(), Some("a}b"));
         assert_eq!(template("a{tag}").fixed(), None);
         assert_eq!(template("a{tag}b").texts().collect::<Vec<_>>(), ["a", "b"]);

@@ -28,7 +28,16 @@ impl Backoff {
         delay
     }
 
-    /// It worked.
+    /// It worked for so long, which is well if it is longer than the next delay: then the next one is the first again.
+    pub fn worked(&mut self, time: Duration) -> bool {
+        let is_well = time > self.next;
+        if is_well {
+            self.reset();
+        }
+        is_well
+    }
+
+    /// It works.
     pub fn reset(&mut self) {
         self.next = self.first;
     }
@@ -44,6 +53,10 @@ mod tests {
         let mut backoff = Backoff::new(seconds(1), seconds(5));
         let delays: Vec<_> = (0..4).map(|_| backoff.delay()).collect();
         assert_eq!(delays, [1, 2, 4, 5].map(seconds));
+        assert!(!backoff.worked(seconds(5)));
+        assert_eq!(backoff.delay(), seconds(5), "that was too short");
+        assert!(backoff.worked(seconds(6)));
+        assert_eq!(backoff.delay(), seconds(1));
         backoff.reset();
         assert_eq!(backoff.delay(), seconds(1));
     }

@@ -101,6 +101,11 @@ impl CodedError {
     pub fn status(&self) -> u16 {
         self.status
     }
+
+    /// Whether the same can succeed later.
+    pub fn is_temporary(&self) -> bool {
+        self.status >= 500 || self.status == 429
+    }
 }
 
 impl fmt::Display for CodedError {

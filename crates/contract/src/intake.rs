@@ -1,5 +1,7 @@
 //! How does what arrives from a broker become a message, and what becomes of it there?
 
+mod queue;
+
 use std::borrow::Cow;
 
 use serde_json::value::{RawValue, to_raw_value};
@@ -10,6 +12,8 @@ use crate::event::Event;
 use crate::message::{DataInput, MessageInput};
 use crate::name::NAME_MAX;
 use crate::transport::Published;
+
+pub use self::queue::Queue;
 
 /// Where an idempotency key was used before.
 const KEY_USED: &str = "FF10430";
@@ -109,9 +113,7 @@ impl Taken {
         match published {
             Ok(_) => Self::Yes,
             Err(error) if error.code() == KEY_USED => Self::Yes,
-            Err(error) if error.status() >= 500 || error.status() == 429 => {
-                Self::NotNow(error.to_string())
-            }
+            Err(error) if error.is_temporary() => Self::NotNow(error.to_string()),
             Err(error) => Self::Never(error.to_string()),
         }
     }

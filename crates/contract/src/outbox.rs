@@ -299,6 +299,14 @@ impl<R> Outboxes<R> {
         idle
     }
 
+    /// The subscriptions with something under way whose route is such.
+    pub fn who(&self, is_such: impl Fn(&R) -> bool) -> Vec<SubscriptionId> {
+        let state = self.lock();
+        let known = state.known.iter();
+        let such = known.filter(|(_, outbox)| outbox.len() > 0 && is_such(outbox.route()));
+        such.map(|(id, _)| *id).collect()
+    }
+
     /// How many deliveries wait or are under way, of how many subscriptions.
     pub fn load(&self) -> (usize, usize) {
         let state = self.lock();

@@ -12,6 +12,7 @@ mod http_mount;
 mod rotation;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -101,7 +102,7 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Whether deliveries of a subscription with these options come with the values of the message: by default if
     /// it asks for them with `withData`. A transport that needs them to know where an event goes says so here, and gives
-    /// the application no more than it asks for. Pure, asked once each time that a subscription is served.
+    /// the application no more than it asks for. Pure, and quick: it is asked again and again.
     fn needs_data(&self, options: &SubscriptionOptions) -> bool {
         options.with_data == Some(true)
     }
@@ -269,6 +270,23 @@ impl Published {
     }
 }
 
+/// Messages of one publisher that must not overtake each other: when one cannot be stored, those behind it are refused as
+/// well. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Chain(Arc<AtomicBool>);
+
+impl Chain {
+    /// Whether one of them could not be stored.
+    pub fn is_broken(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// One of them could not be stored.
+    pub fn break_now(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// What a transport may call. All but [`publish`](Self::publish) return at once, whatever the state of the
 /// engine, and their effects come in the order of the calls. After the engine has stopped they do nothing,
 /// or return an error.
@@ -352,6 +370,19 @@ pub trait Callbacks: Send + Sync + 'static {
         kind: MessageKind,
         message: MessageInput,
     ) -> BoxFuture<'static, Result<Published, CodedError>>;
+
+    /// The same for one of several messages that must not overtake each other: when one cannot be taken now, those that
+    /// were begun behind it in the same chain are not taken either, and the chain is broken. They are begun in the order
+    /// in which the futures are polled first. By default there is no chain.
+    fn publish_in(
+        &self,
+        _chain: &Chain,
+        namespace: &str,
+        kind: MessageKind,
+        message: MessageInput,
+    ) -> BoxFuture<'static, Result<Published, CodedError>> {
+        self.publish(namespace, kind, message)
+    }
 
     /// Whether there is a namespace of this name now.
     fn namespace_exists(&self, namespace: &str) -> bool;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use photinus_contract::transport::{ConnectionState, Published, Scope};
+use photinus_contract::transport::{Chain, ConnectionState, Published, Scope};
 use photinus_contract::{
     BoxFuture, Callbacks, ChangeFilter, CodedError, ConnectionId, Matcher, MessageInput,
     MessageKind, Response, Subscription, SubscriptionFilter, SubscriptionOptions,
@@ -106,9 +106,29 @@ impl Callbacks for EngineCallbacks {
         let core = self.core.clone();
         let namespace = namespace.to_owned();
         Box::pin(async move {
-            core.publish(&namespace, kind, Source::Transport, message)
+            core.publish(&namespace, kind, Source::Transport, message, None)
                 .await
                 .map(|receipt| receipt.published)
+        })
+    }
+
+    fn publish_in(
+        &self,
+        chain: &Chain,
+        namespace: &str,
+        kind: MessageKind,
+        message: MessageInput,
+    ) -> BoxFuture<'static, Result<Published, CodedError>> {
+        let (core, chain) = (self.core.clone(), chain.clone());
+        let namespace = namespace.to_owned();
+        Box::pin(async move {
+            let (source, link) = (Source::Transport, Some(chain.clone()));
+            let published = core.publish(&namespace, kind, source, message, link).await;
+            // Also what did not get as far as the store.
+            if published.as_ref().is_err_and(CodedError::is_temporary) {
+                chain.break_now();
+            }
+            published.map(|receipt| receipt.published)
         })
     }
 

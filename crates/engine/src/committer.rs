@@ -15,11 +15,12 @@ mod lanes;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use photinus_contract::record::ReplyKey;
 use photinus_contract::store::{AppendError, Store, StoreError, StoreErrorKind};
+use photinus_contract::transport::Chain;
 use photinus_contract::transport::Published;
 use photinus_contract::{BoxFuture, Record};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -53,18 +54,6 @@ pub(crate) struct Committer {
     waiting: Arc<AtomicUsize>,
     bytes: Arc<Semaphore>,
     bytes_max: usize,
-}
-
-/// Messages of one publisher that must not overtake each other: when the store fails on one, those that were queued
-/// after it are refused as well. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Chain(Arc<AtomicBool>);
-
-impl Chain {
-    /// Whether the store has failed on a message.
-    pub fn is_broken(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
 }
 
 /// Drafts that are committed together.
@@ -152,6 +141,7 @@ impl Committer {
         namespace: Arc<NamespaceState>,
         draft: Draft,
         reply: Option<ReplyKey>,
+        chain: Option<Chain>,
     ) -> Result<Arc<Record>, AppendError> {
         let (waiting, answered) = oneshot::channel();
         let drafts = vec![draft];
@@ -160,7 +150,7 @@ impl Committer {
             bytes: self.room(&drafts).await,
             drafts,
             reply,
-            chain: None,
+            chain,
             answer: Answer::Alone(waiting),
         };
         self.send(&self.alone, job).await?;

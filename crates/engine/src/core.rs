@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::changes::ChangeFeed;
 use crate::clock::Clock;
-use crate::committer::{Chain, Committer};
+use crate::committer::Committer;
 use crate::config::EngineConfig;
 use crate::datatypes::Schemas;
 use crate::filters::Filters;
@@ -28,6 +28,7 @@ use crate::publish::{
 };
 use crate::registry::Registry;
 use crate::transports::TransportMap;
+use photinus_contract::transport::Chain;
 
 /// What all parts of a running engine share.
 pub(crate) struct Core {
@@ -60,11 +61,12 @@ impl Core {
         kind: MessageKind,
         source: Source,
         input: MessageInput,
+        chain: Option<Chain>,
     ) -> Result<Receipt, CodedError> {
         let to_group = kind == MessageKind::Private;
         let input = (&input).into();
         let prepared = self.prepare(namespace, kind, to_group, &input).await?;
-        self.commit(prepared.via(source)).await
+        self.commit(prepared.via(source), chain).await
     }
 
     /// Checks a message and gives it its id. Nothing is published yet.
@@ -135,13 +137,17 @@ impl Core {
     }
 
     /// Publishes what was prepared: resolves when it is committed.
-    pub(crate) async fn commit(&self, prepared: Prepared) -> Result<Receipt, CodedError> {
+    pub(crate) async fn commit(
+        &self,
+        prepared: Prepared,
+        chain: Option<Chain>,
+    ) -> Result<Receipt, CodedError> {
         let Prepared {
             namespace,
             mut draft,
         } = prepared;
         let key = draft.key.take();
-        match self.committer.append(namespace, draft, None).await {
+        match self.committer.append(namespace, draft, None, chain).await {
             Ok(record) => Ok(Receipt {
                 published: Published::new(record.content.id, record.last),
                 confirmed: record.content.created,
@@ -238,7 +244,7 @@ impl Core {
         };
         draft.origin.source = Source::Reply;
         self.committer
-            .append(namespace.clone(), draft, Some(key))
+            .append(namespace.clone(), draft, Some(key), None)
             .await
             .map(drop)
     }

@@ -88,7 +88,7 @@ impl Handle {
         );
         let origin = Origin::new(MessageKind::Broadcast, moment.since);
         let draft = Draft::of_datatype(&datatype, origin)?;
-        match core.committer.append(namespace, draft, None).await {
+        match core.committer.append(namespace, draft, None, None).await {
             Ok(record) => {
                 let created = record.content.created;
                 Ok(datatype.committed(created))

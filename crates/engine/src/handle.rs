@@ -15,7 +15,6 @@ use uuid::Uuid;
 
 use crate::addresses::Address;
 use crate::changes::Changes;
-use crate::committer::Chain;
 use crate::core::Core;
 use crate::history::Preview;
 use crate::lists::{Bar, Charted, Collector, ListBudget, Listed, ListedMessage, Query};
@@ -27,6 +26,7 @@ use crate::standing::SubscriptionStatus;
 use crate::subscribe::{Rotated, SYSTEM_TRANSPORT, SubscriptionInput};
 use crate::trial::{Trial, TrialOf};
 use crate::values;
+use photinus_contract::transport::Chain;
 
 /// The engine as the API sees it. Cheap to clone.
 #[derive(Clone)]
@@ -322,7 +322,7 @@ impl Handle {
         input: MessageInput,
     ) -> Result<Receipt, CodedError> {
         self.core
-            .publish(namespace, kind, Source::Rest, input)
+            .publish(namespace, kind, Source::Rest, input, None)
             .await
     }
 
@@ -340,7 +340,7 @@ impl Handle {
 
     /// Publishes a prepared message: resolves when it is committed. Dropping the future does not take it back.
     pub async fn commit(&self, prepared: Prepared) -> Result<Receipt, CodedError> {
-        self.core.commit(prepared).await
+        self.core.commit(prepared, None).await
     }
 
     /// Most messages of one lot.

@@ -368,7 +368,6 @@ impl Registry {
             subscription: stored.subscription.clone(),
             filter: stored.filter.clone(),
             namespace,
-            needs_data: transport.needs_data(&stored.subscription.options),
             transport,
             metrics: stored.metrics.clone(),
         });

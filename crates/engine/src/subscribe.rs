@@ -178,7 +178,6 @@ impl Core {
             subscription: subscription.clone(),
             filter: passed.filter,
             namespace,
-            needs_data: transport.needs_data(&subscription.options),
             transport: transport.clone(),
         };
         self.registry

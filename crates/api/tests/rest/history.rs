@@ -157,7 +157,10 @@ async fn a_preview_says_where_options_would_send_the_newest_events() {
     assert!(found.json(200).get("addresses").is_none(), "nothing asked");
     for (asked, code) in [
         (json!({"transport": "nobody", "options": {}}), "FF10172"),
-        (json!({"options": {"readAhead": -1}}), "FF00148"),
+        (
+            json!({"options": {"orderingKey": "topic", "batch": true}}),
+            "PH00445",
+        ),
     ] {
         api.post(path, asked).await.is_error(400, code);
     }

@@ -134,15 +134,20 @@ impl<R> Outbox<R> {
         place.and_then(|place| self.waiting.remove(place));
     }
 
+    pub(super) fn route(&self) -> &R {
+        &self.route
+    }
+
     /// How much it holds.
     pub(super) fn len(&self) -> usize {
         self.waiting.len() + self.under_way.len()
     }
 
-    /// Whether it held nothing since it was last asked, and nobody waits to be told that it works again.
+    /// Whether it held nothing since it was last asked, and nobody waits to be told that it works again. What the engine
+    /// handed over while it did not know what had gone back has come in by then.
     pub(super) fn is_idle(&mut self) -> bool {
         let was_used = std::mem::replace(&mut self.was_used, false);
-        !was_used && self.len() == 0 && self.turned_away.is_none() && !self.is_held
+        !was_used && self.len() == 0 && !self.is_held
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use photinus_contract::record::{Enclosure, NewRecord, RecordContent, ReplyKey};
 pub(super) use photinus_contract::store::Appended;
@@ -12,12 +11,13 @@ use photinus_contract::{Namespace, Record, Sequence, Timestamp};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::{Answer, Chain, Job, Watch};
+use super::{Answer, Job, Watch};
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Origin, Tally};
 use crate::namespaces::NamespaceState;
 use crate::publish::CommitTime;
 use crate::shard::ShardHandle;
+use photinus_contract::transport::Chain;
 
 /// What is sealed for the next commit.
 pub(super) struct Group {
@@ -174,10 +174,10 @@ impl Given {
             let (mine, others) = rest.split_at(job.records.len().min(rest.len()));
             rest = others;
             let has_failed = || mine.iter().any(|r| matches!(r, Err(AppendError::Store(_))));
-            if let Some(Chain(broken)) = &job.chain
+            if let Some(chain) = &job.chain
                 && has_failed()
             {
-                broken.store(true, Ordering::Release);
+                chain.break_now();
             }
         }
     }

@@ -92,7 +92,7 @@ impl Active {
     pub(super) fn wants_data(&self) -> bool {
         let options = &self.spec.subscription.options;
         let order = options.ordering_key().ok().flatten();
-        self.spec.needs_data || order.is_some_and(|order| order.needs_data())
+        self.spec.needs_data() || order.is_some_and(|order| order.needs_data())
     }
 
     pub(super) fn is_stored(&self) -> bool {

@@ -117,8 +117,6 @@ pub(crate) struct Spec {
     pub(crate) filter: Filter,
     pub(crate) namespace: Arc<NamespaceState>,
     pub(crate) transport: Arc<RunningTransport>,
-    /// Deliveries carry the values of their messages.
-    pub(crate) needs_data: bool,
     pub(crate) metrics: Arc<SubscriptionMetrics>,
 }
 
@@ -130,10 +128,16 @@ pub(crate) struct ValuesWanted {
 }
 
 impl Spec {
+    /// Whether deliveries carry the values of their messages. It is asked for, and not kept: there may be very many of
+    /// these.
+    pub(crate) fn needs_data(&self) -> bool {
+        self.transport.needs_data(&self.subscription.options)
+    }
+
     pub(crate) fn values_wanted(&self) -> ValuesWanted {
         ValuesWanted {
             options: self.subscription.options.clone(),
-            are_delivered: self.needs_data,
+            are_delivered: self.needs_data(),
         }
     }
 }

@@ -1,13 +1,19 @@
 //! How is a target kept connected?
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::connect::connect;
 use crate::hub::{Hub, Shared};
 use crate::publisher::{Ended, Publisher};
 use photinus_contract::backoff::Backoff;
+
+/// Why a connection ended on which something panicked.
+pub(crate) const PANICKED: &str = "the server cannot read what the broker sends";
 
 /// Connects, publishes until the connection ends, and begins anew, until the transport stops.
 pub(crate) async fn run(hub: Arc<Hub>, shared: Shared) {
@@ -29,11 +35,16 @@ pub(crate) async fn run(hub: Arc<Hub>, shared: Shared) {
                     address = connected.address,
                     "connected to a broker"
                 );
-                backoff.reset();
                 hub.standing.connected(&connected.address);
-                match Publisher::new(&hub, &shared, connected).run().await {
-                    Ended::Stopped => return,
-                    Ended::Lost(reason) => reason,
+                let begun = Instant::now();
+                let publisher = Publisher::new(&hub, &shared, connected);
+                // What panics is the library of the protocol, over what the broker has sent.
+                let ended = AssertUnwindSafe(publisher.run()).catch_unwind().await;
+                backoff.worked(begun.elapsed());
+                match ended {
+                    Ok(Ended::Stopped) => return,
+                    Ok(Ended::Lost(reason)) => reason,
+                    Err(_) => PANICKED.to_owned(),
                 }
             }
             Err(reason) => reason,

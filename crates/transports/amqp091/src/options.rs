@@ -132,11 +132,6 @@ impl Route {
             checks_exchange: own.check_exchange,
         })
     }
-
-    /// Whether it has to have the data of events.
-    pub(crate) fn needs_data(&self) -> bool {
-        self.exchange.needs_data() || self.routing_key.needs_data()
-    }
 }
 
 /// Fills in what a subscription leaves out.

@@ -16,10 +16,11 @@ use lapin::options::BasicPublishOptions;
 use lapin::{Confirmation, Event};
 use photinus_contract::outbox::{Outgoing, Settled};
 use photinus_contract::{DeliveryId, Outcome, SubscriptionId};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use self::lanes::{Lanes, Opened};
 use crate::answers::Answers;
+use crate::clock::until;
 use crate::connect::{Connected, explained};
 use crate::hub::{Hub, Shared};
 use crate::mapping::message;
@@ -89,6 +90,7 @@ impl<'a> Publisher<'a> {
     pub(crate) async fn run(mut self) -> Ended {
         self.hub.outboxes.up();
         let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sweep.reset();
         loop {
             if let Err(reason) = self.publish().await {
@@ -344,12 +346,5 @@ impl<'a> Publisher<'a> {
         self.confirms.clear();
         self.connected.close().await;
         Ended::Stopped
-    }
-}
-
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }

@@ -3,11 +3,10 @@
 //! Each is published, and acknowledged to the broker when it is committed. What comes again, because the broker did not
 //! hear that, is known by its message id.
 
-use std::pin::Pin;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{
@@ -16,18 +15,20 @@ use lapin::options::{
 };
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
-use photinus_contract::intake::{self, Taken};
-use photinus_contract::message::{MessageInput, MessageKind};
+use photinus_contract::backoff::Backoff;
+use photinus_contract::intake::{self, Queue, Taken};
+use photinus_contract::message::MessageInput;
+use photinus_contract::standing::Standing;
 use photinus_contract::words::REASON;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::clock::until;
 use crate::config::{Source, Target};
 use crate::connect::{Connected, connect, explained};
 use crate::hub::Shared;
+use crate::link::PANICKED;
 use crate::mapping::put;
-use photinus_contract::backoff::Backoff;
-use photinus_contract::standing::Standing;
 
 /// How long to wait before a message is offered again that could not be taken.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -44,9 +45,6 @@ pub(crate) struct Intake {
     pub(crate) target: Target,
     pub(crate) standing: Standing,
 }
-
-/// A message that was offered to the engine, and what became of it.
-type Offered = Pin<Box<dyn Future<Output = (Delivery, Taken)> + Send>>;
 
 /// Takes messages in until the transport stops, over one connection after the other.
 pub(crate) async fn run(intake: Arc<Intake>, shared: Shared) {
@@ -70,13 +68,17 @@ pub(crate) async fn run(intake: Arc<Intake>, shared: Shared) {
                         "consuming a queue"
                     );
                     intake.standing.connected(&connected.address);
-                    backoff.reset();
-                    match intake.take(&shared, consuming).await {
-                        Ok(()) => {
+                    let begun = Instant::now();
+                    let taking = AssertUnwindSafe(intake.take(&shared, consuming));
+                    let ended = taking.catch_unwind().await;
+                    backoff.worked(begun.elapsed());
+                    match ended {
+                        Ok(Ok(())) => {
                             connected.close().await;
                             return;
                         }
-                        Err(error) => explained(&error),
+                        Ok(Err(error)) => explained(&error),
+                        Err(_) => PANICKED.to_owned(),
                     }
                 }
                 Err(error) => explained(&error),
@@ -137,53 +139,48 @@ impl Intake {
 
     /// Takes messages in until the transport stops; or why it cannot go on.
     async fn take(&self, shared: &Shared, mut on: Consuming) -> lapin::Result<()> {
-        // They are begun and answered in the order of the queue.
-        let mut offered: FuturesOrdered<Offered> = FuturesOrdered::new();
+        let mut queue = Queue::new(shared.callbacks.clone(), &self.source.namespace);
+        let mut backoff = Backoff::new(AGAIN, AGAIN_MAX);
+        let mut again = None;
         loop {
             tokio::select! {
                 () = shared.stop.cancelled() => break,
                 delivery = on.consumer.next() => match delivery {
-                    Some(delivery) => offered.push_back(self.offer(shared, delivery?)),
+                    Some(delivery) => {
+                        let delivery = delivery?;
+                        let (message, bytes) = (self.message(&delivery), delivery.data.len());
+                        queue.push(delivery, message, bytes);
+                    }
                     None => return Err(std::io::Error::other("the broker has ended it: the queue may be gone").into()),
                 },
-                Some((delivery, taken)) = offered.next() => self.answer(&on, delivery, taken).await?,
+                taken = queue.next() => match taken {
+                    Some((delivery, taken)) => {
+                        backoff.reset();
+                        self.answer(&on, delivery, taken).await?;
+                    }
+                    None => {
+                        warn!(source = self.name, reason = queue.reason(), "messages have to wait");
+                        again = Some(Instant::now() + backoff.delay());
+                    }
+                },
+                () = until(again) => {
+                    again = None;
+                    queue.again();
+                }
             }
         }
-        let rest = async {
-            while let Some((delivery, taken)) = offered.next().await {
+        let finish = async {
+            while !queue.is_empty() {
+                let Some((delivery, taken)) = queue.next().await else {
+                    return;
+                };
                 if self.answer(&on, delivery, taken).await.is_err() {
-                    break;
+                    return;
                 }
             }
         };
-        let _ = tokio::time::timeout(GRACE, rest).await;
+        let _ = tokio::time::timeout(GRACE, finish).await;
         Ok(())
-    }
-
-    /// Offers a message to the engine until it is taken, or it is known that it never will be.
-    fn offer(&self, shared: &Shared, delivery: Delivery) -> Offered {
-        let (callbacks, stop) = (shared.callbacks.clone(), shared.stop.clone());
-        let (namespace, message) = (self.source.namespace.clone(), self.message(&delivery));
-        let source = self.name.clone();
-        let mut offered: Offered = Box::pin(async move {
-            let mut backoff = Backoff::new(AGAIN, AGAIN_MAX);
-            loop {
-                let published =
-                    callbacks.publish(&namespace, MessageKind::Broadcast, message.clone());
-                match Taken::of(&published.await) {
-                    Taken::NotNow(reason) if !stop.is_cancelled() => {
-                        warn!(source, reason, "a message of a queue has to wait");
-                        wait(&stop, backoff.delay()).await;
-                    }
-                    taken => return (delivery, taken),
-                }
-            }
-        });
-        // It is begun here: the next one comes behind it.
-        match (&mut offered).now_or_never() {
-            Some(done) => Box::pin(std::future::ready(done)),
-            None => offered,
-        }
     }
 
     fn message(&self, delivery: &Delivery) -> MessageInput {
@@ -266,12 +263,5 @@ impl Intake {
             true => Ok(()),
             false => Err(std::io::Error::other("the dead letters take nothing").into()),
         }
-    }
-}
-
-async fn wait(stop: &CancellationToken, delay: Duration) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = tokio::time::sleep(delay) => {}
     }
 }

@@ -29,7 +29,6 @@ enum State {
     /// With this number. What is published behind that is answered: the broker takes one after the other.
     Asked(u16),
     Granted,
-    Refused(String),
 }
 
 /// What a packet says.
@@ -55,7 +54,6 @@ impl Answers {
     /// Subscribes, if that was not done yet. The error says why there will be no answers.
     pub(crate) fn open(&mut self, session: &mut Session) -> Result<(), String> {
         match &self.state {
-            State::Refused(reason) => return Err(reason.clone()),
             State::Asked(_) | State::Granted => return Ok(()),
             State::NotAsked => {}
         }
@@ -93,7 +91,8 @@ impl Answers {
                             "the broker does not let the server subscribe to '{}', where applications answer: {code:?}",
                             self.topic
                         );
-                        self.state = State::Refused(reason.clone());
+                        // It is asked again when one of them is tried again.
+                        self.state = State::NotAsked;
                         Heard::Refused(reason)
                     }
                 }

@@ -32,8 +32,6 @@ pub(crate) struct Connected {
     pub(crate) session: Session,
     /// Where it leads, for people.
     pub(crate) address: String,
-    /// The broker has kept what it had for this client.
-    pub(crate) was_kept: bool,
     pub(crate) offers: Offers,
 }
 
@@ -115,11 +113,10 @@ async fn begin(
                 false => Refusal::Silence(reason),
             })?;
     };
-    let (was_kept, offers) = answered(&answer)?;
+    let offers = answered(&answer)?;
     Ok(Connected {
         session,
         address: shown(url),
-        was_kept,
         offers,
     })
 }

@@ -27,7 +27,7 @@ pub(crate) enum Refusal {
 }
 
 /// What the broker says to a greeting.
-pub(crate) fn answered(answer: &Packet) -> Result<(bool, Offers), Refusal> {
+pub(crate) fn answered(answer: &Packet) -> Result<Offers, Refusal> {
     let mut offers = Offers {
         qos_max: 2,
         retain: true,
@@ -52,10 +52,10 @@ pub(crate) fn answered(answer: &Packet) -> Result<(bool, Offers), Refusal> {
                     _ => {}
                 }
             }
-            Ok((answer.session_present(), offers))
+            Ok(offers)
         }
         Packet::V3_1_1Connack(answer) => match answer.return_code() {
-            ConnectReturnCode::Accepted => Ok((answer.session_present(), offers)),
+            ConnectReturnCode::Accepted => Ok(offers),
             ConnectReturnCode::UnacceptableProtocolVersion => {
                 Err(Refusal::Version("it does not know MQTT 3.1.1".into()))
             }

@@ -15,6 +15,9 @@ use crate::options::{Ack, Route, TOPIC_BYTES_MAX};
 /// Longest text of MQTT, in bytes.
 const TEXT_BYTES_MAX: usize = 65_535;
 
+/// The reason code of a message that nobody has subscribed to.
+pub(crate) const NO_SUBSCRIBERS: u8 = 0x10;
+
 /// Where an event goes. The error says why there is no such place.
 pub(crate) fn topic(route: &Route, event: &Event, data: &[Data]) -> Result<String, String> {
     let topic = route.topic.fill(event, data, escape);
@@ -168,13 +171,19 @@ pub(crate) fn reason_of(code: &str, properties: &[Property]) -> String {
     }
 }
 
-/// A text of MQTT: the beginning, if it is too long for one, and without what none has.
+/// Whether a text of MQTT should not have this: a broker may end the connection over it (MQTT 5, 1.5.4).
+pub(crate) fn is_unfit(letter: char) -> bool {
+    let code = u32::from(letter);
+    letter.is_control() || (0xFDD0..=0xFDEF).contains(&code) || code & 0xFFFE == 0xFFFE
+}
+
+/// A text of MQTT: the beginning, if it is too long for one, and without what none should have.
 pub(crate) fn cut(text: &str) -> String {
     let mut end = text.len().min(TEXT_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    text[..end].replace('\0', "\u{FFFD}")
+    text[..end].replace(is_unfit, "\u{FFFD}")
 }
 
 /// What parts levels, what only filters have, what cannot be seen, and `%` itself, percent-encoded; so is a `$` at the
@@ -182,7 +191,7 @@ pub(crate) fn cut(text: &str) -> String {
 fn escape(value: &str, out: &mut String) {
     for letter in value.chars() {
         match letter {
-            '/' | '+' | '#' | '%' | '\0'..='\x1F' | '\x7F'..='\u{9F}' => {
+            letter if is_unfit(letter) || matches!(letter, '/' | '+' | '#' | '%') => {
                 for byte in letter.encode_utf8(&mut [0; 4]).bytes() {
                     out.push_str(&format!("%{byte:02X}"));
                 }
@@ -232,6 +241,11 @@ mod tests {
             ("x/{data.v}", r#"{"v":"a/b+c#d%$"}"#, "x/a%2Fb%2Bc%23d%25$"),
             ("{data.v}", r#"{"v":"$SYS"}"#, "%24SYS"),
             ("{data.v}", r#"{"v":"a\u0000\u0085"}"#, "a%00%C2%85"),
+            (
+                "{data.v}",
+                "{\"v\":\"a\u{FFFF}\u{FDD0}\"}",
+                "a%EF%BF%BF%EF%B7%90",
+            ),
             ("a//{data.x}", "5", "a//"),
         ] {
             assert_eq!(

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::is_wild;
+use crate::mapping::is_unfit;
 
 /// Longest topic, in bytes, as MQTT has it.
 pub(crate) const TOPIC_BYTES_MAX: usize = 65_535;
@@ -102,6 +103,9 @@ impl Route {
         if topic.fixed() == Some("") {
             return Err(invalid("topic", "is missing: where events go"));
         }
+        if topic.texts().any(|text| text.contains(is_unfit)) {
+            return Err(invalid("topic", "a topic has no control characters"));
+        }
         if topic.texts().any(is_wild) {
             return Err(invalid(
                 "topic",
@@ -160,8 +164,8 @@ fn check_properties(given: &BTreeMap<String, String>) -> Result<(), CodedError> 
                 "a name or a value has at most {PROPERTY_BYTES_MAX} bytes"
             ));
         }
-        if name.contains('\0') || value.contains('\0') {
-            return refuse("a name or a value has no NUL");
+        if name.contains(is_unfit) || value.contains(is_unfit) {
+            return refuse("a name or a value has no control characters");
         }
         if name.starts_with("photinus-") {
             return refuse(&format!("'{}' is set by the server", name.escape_debug()));
@@ -219,6 +223,7 @@ mod tests {
             (json!({}), "topic"),
             (json!({"topic": "a/#"}), "topic"),
             (json!({"topic": "{x}"}), "topic"),
+            (json!({"topic": "a\n"}), "topic"),
             (json!({"topic": "a", "qos": 3}), "qos"),
             (json!({"topic": "a", "qos": "1"}), "qos"),
             (json!({"topic": "a", "retain": 1}), "retain"),

@@ -4,6 +4,7 @@
 //! allows, and the target.
 
 mod held;
+pub(crate) mod suspects;
 mod verdict;
 
 use std::collections::{HashMap, VecDeque};
@@ -12,18 +13,19 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use mqtt_protocol_core::mqtt::Version;
 use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet};
-use mqtt_protocol_core::mqtt::result_code::MqttError;
 use photinus_contract::outbox::{Outgoing, Settled};
-use photinus_contract::{DeliveryId, Outcome, SubscriptionId};
-use tokio::time::Instant;
+use photinus_contract::{DeliveryId, Outcome, Sequence, SubscriptionId};
+use tokio::time::{Instant, MissedTickBehavior};
 
 use self::held::Held;
+use self::suspects::{Suspect, Suspects};
 use self::verdict::{Judged, Said, judge};
 use crate::answers::{Answers, Heard};
+use crate::clock::until;
 use crate::connect::Connected;
 use crate::greeting::Offers;
 use crate::hub::{Hub, Shared};
-use crate::mapping::{is_acknowledged, message, plain_message, reason_of};
+use crate::mapping::{NO_SUBSCRIBERS, is_acknowledged, message, plain_message, reason_of};
 use crate::options::{Ack, NoSubscribers, Route};
 use crate::session::Session;
 
@@ -44,6 +46,7 @@ pub(crate) enum Ended {
 pub(crate) struct Publisher<'a> {
     hub: &'a Hub,
     shared: &'a Shared,
+    suspects: &'a mut Suspects,
     session: Session,
     offers: Offers,
     answers: Answers,
@@ -54,7 +57,7 @@ pub(crate) struct Publisher<'a> {
     /// The same, and what has no acknowledgement, in the order in which it was sent.
     order: VecDeque<(Instant, u16)>,
     /// What counts when the kernel has taken it, which ends there.
-    unacknowledged: VecDeque<(u64, Sent)>,
+    unacknowledged: VecDeque<Sent>,
     settled: Vec<Settled>,
 }
 
@@ -63,15 +66,24 @@ pub(crate) struct Publisher<'a> {
 struct Sent {
     subscription: SubscriptionId,
     delivery: DeliveryId,
+    sequence: Sequence,
     ack: Ack,
     no_subscribers: NoSubscribers,
     begun: Instant,
+    /// Where its bytes end in what is written, and from when on it is waited for the broker's word.
+    end: u64,
+    written: Option<Instant>,
     /// The broker has said that nobody gets it.
     has_none: bool,
 }
 
 impl<'a> Publisher<'a> {
-    pub(crate) fn new(hub: &'a Hub, shared: &'a Shared, connected: Connected) -> Self {
+    pub(crate) fn new(
+        hub: &'a Hub,
+        shared: &'a Shared,
+        suspects: &'a mut Suspects,
+        connected: Connected,
+    ) -> Self {
         let mut session = connected.session;
         session.answers_itself(true);
         Self {
@@ -79,6 +91,7 @@ impl<'a> Publisher<'a> {
             answers: Answers::new(hub.answers.clone()),
             hub,
             shared,
+            suspects,
             session,
             offers: connected.offers,
             out: HashMap::new(),
@@ -92,9 +105,12 @@ impl<'a> Publisher<'a> {
     pub(crate) async fn run(mut self) -> Ended {
         self.hub.outboxes.up();
         let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sweep.reset();
         loop {
-            self.publish();
+            if let Err(reason) = self.publish() {
+                return self.lost(reason);
+            }
             let deadline = self.deadline();
             let again = self.held.next_again();
             let lost = tokio::select! {
@@ -118,39 +134,62 @@ impl<'a> Publisher<'a> {
             };
             self.flush();
             if let Err(reason) = lost {
-                return Ended::Lost(reason);
+                return self.lost(reason);
             }
         }
     }
 
+    /// The connection is of no use. If one message breaks it again and again, that counts for it.
+    fn lost(mut self, reason: String) -> Ended {
+        let unacknowledged = self.unacknowledged.iter();
+        let out: Vec<Sent> = self.out.values().chain(unacknowledged).copied().collect();
+        let suspects: Vec<Suspect> = out.iter().map(Sent::suspect).collect();
+        if let Some(guilty) = self.suspects.lost(&suspects) {
+            let reason = format!("the connection ends each time that it is sent: {reason}");
+            for sent in out.iter().filter(|sent| sent.suspect() == guilty) {
+                let outcome = Outcome::retry(reason.clone());
+                self.settle(sent.subscription, sent.delivery, outcome);
+            }
+            self.flush();
+        }
+        Ended::Lost(reason)
+    }
+
     /// Publishes what waits, as far as there is room.
-    fn publish(&mut self) {
+    fn publish(&mut self) -> Result<(), String> {
         while self.has_room() {
             let Some(outgoing) = self.hub.outboxes.next() else {
                 break;
             };
-            self.publish_one(&outgoing);
+            self.publish_one(&outgoing)?;
         }
         self.flush();
+        Ok(())
     }
 
     fn has_room(&self) -> bool {
         let out = self.out.len() + self.unacknowledged.len();
-        out < self.hub.target.unconfirmed_max
+        out < self.suspects.window(self.hub.target.unconfirmed_max)
+            && !self.session.is_over()
             && self.session.vacancy() != Some(0)
             && !self.session.is_full()
     }
 
-    fn publish_one(&mut self, outgoing: &Outgoing<Route>) {
+    /// The error is why the connection is of no use.
+    fn publish_one(&mut self, outgoing: &Outgoing<Route>) -> Result<(), String> {
         let (subscription, delivery) = (outgoing.subscription.id, outgoing.item.id);
         let route = &outgoing.route;
         if let Err(reason) = self.is_possible(route) {
-            return self.refuse(subscription, &reason);
+            self.refuse(subscription, &reason);
+            return Ok(());
         }
         let id = match is_acknowledged(route.qos) {
             true => match self.session.packet_id() {
                 Some(id) => Some(id),
-                None => return self.refuse(subscription, "there is no number for it"),
+                None => {
+                    self.refuse(subscription, "there is no number for it");
+                    return Ok(());
+                }
             },
             false => None,
         };
@@ -158,39 +197,43 @@ impl<'a> Publisher<'a> {
             Version::V3_1_1 => plain_message(outgoing, id),
             _ => message(outgoing, id, self.answers.topic()),
         };
-        let sent = made.and_then(|made| {
-            if let Some(max) = self.offers.packet_bytes_max
-                && made.size() > max as usize
-            {
-                return Err(format!(
-                    "it is larger than the {max} bytes that the broker takes"
-                ));
-            }
-            self.session
-                .send(made)
-                .map_err(|error: MqttError| error.to_string())
+        let fitting = made.and_then(|made| match self.offers.packet_bytes_max {
+            Some(max) if made.size() > max as usize => Err(format!(
+                "it is larger than the {max} bytes that the broker takes"
+            )),
+            _ => Ok(made),
         });
-        if let Err(reason) = sent {
-            id.inspect(|id| self.session.release(*id));
-            // Neither time nor another broker will help.
-            self.hub.standing.refused(&reason);
-            return self.settle(subscription, delivery, Outcome::Park { reason });
-        }
+        let made = match fitting {
+            Ok(made) => made,
+            Err(reason) => {
+                id.inspect(|id| self.session.release(*id));
+                // Neither time nor another broker will help.
+                self.hub.standing.refused(&reason);
+                self.settle(subscription, delivery, Outcome::Park { reason });
+                return Ok(());
+            }
+        };
+        self.session.send(made).map_err(|error| error.to_string())?;
         let sent = Sent {
             subscription,
             delivery,
+            sequence: outgoing.item.event.sequence(),
             ack: route.ack,
             no_subscribers: route.no_subscribers,
             begun: Instant::now(),
+            end: self.session.end(),
+            written: None,
             has_none: false,
         };
         match id {
             Some(id) => {
-                self.out.insert(id, sent);
+                let before = self.out.insert(id, sent);
+                debug_assert!(before.is_none(), "a number is used twice");
                 self.order.push_back((sent.begun, id));
             }
-            None => self.unacknowledged.push_back((self.session.end(), sent)),
+            None => self.unacknowledged.push_back(sent),
         }
+        Ok(())
     }
 
     /// Whether the broker offers what a subscription wants; or why not.
@@ -223,8 +266,8 @@ impl<'a> Publisher<'a> {
     /// Takes in what came. The error is why the connection is of no use.
     fn taken_in(&mut self) -> Result<(), String> {
         let written = self.session.written();
-        while let Some((end, sent)) = self.unacknowledged.front().copied()
-            && end <= written
+        while let Some(sent) = self.unacknowledged.front().copied()
+            && sent.end <= written
         {
             self.unacknowledged.pop_front();
             self.said(sent, Said::Written);
@@ -245,7 +288,7 @@ impl<'a> Publisher<'a> {
                         self.acknowledged(ack.packet_id(), code, reason);
                     } else if let Some(sent) = self.out.get_mut(&ack.packet_id()) {
                         // The end of it is still to come.
-                        sent.has_none = code == verdict::NO_SUBSCRIBERS;
+                        sent.has_none = self.session.has_no_subscribers(ack.packet_id());
                     }
                 }
                 Packet::V5_0Pubcomp(ack) => {
@@ -278,7 +321,7 @@ impl<'a> Publisher<'a> {
     fn acknowledged(&mut self, id: u16, code: u8, reason: impl FnOnce() -> String) {
         if let Some(sent) = self.out.remove(&id) {
             let code = match sent.has_none {
-                true if code == 0 => verdict::NO_SUBSCRIBERS,
+                true if code == 0 => NO_SUBSCRIBERS,
                 _ => code,
             };
             self.said(sent, Said::Code(code, reason()));
@@ -286,6 +329,7 @@ impl<'a> Publisher<'a> {
     }
 
     fn said(&mut self, sent: Sent, said: Said) {
+        self.suspects.took(sent.suspect());
         let judged = judge(said, sent.ack, sent.no_subscribers, sent.begun.elapsed());
         let Judged {
             outcome,
@@ -311,14 +355,7 @@ impl<'a> Publisher<'a> {
 
     /// The broker lets nobody answer: those that wait for answers would wait in vain.
     fn no_answers(&mut self, reason: &str) {
-        let waiting = self
-            .out
-            .values()
-            .filter(|sent| sent.ack == Ack::Application);
-        let mut waiting: Vec<_> = waiting.map(|sent| sent.subscription).collect();
-        waiting.sort_unstable();
-        waiting.dedup();
-        for subscription in waiting {
+        for subscription in self.hub.outboxes.who(|route| route.ack == Ack::Application) {
             self.refuse(subscription, reason);
         }
     }
@@ -339,14 +376,15 @@ impl<'a> Publisher<'a> {
 
     /// When the connection is given up, if nothing is heard until then.
     fn deadline(&mut self) -> Option<Instant> {
+        let limit = self.hub.target.confirm_timeout.value();
         while let Some((begun, id)) = self.order.front().copied() {
-            if self.out.get(&id).is_some_and(|sent| sent.begun == begun) {
-                return Some(begun + self.hub.target.confirm_timeout.value());
+            if let Some(sent) = self.out.get_mut(&id).filter(|sent| sent.begun == begun) {
+                return Some(sent.waits_since(&self.session) + limit);
             }
             self.order.pop_front();
         }
-        let (_, sent) = self.unacknowledged.front()?;
-        Some(sent.begun + self.hub.target.confirm_timeout.value())
+        let sent = self.unacknowledged.front_mut()?;
+        Some(sent.waits_since(&self.session) + limit)
     }
 
     /// Waits a while for what is out, so that nothing is published again for a restart.
@@ -368,6 +406,20 @@ impl<'a> Publisher<'a> {
     }
 }
 
+impl Sent {
+    fn suspect(&self) -> Suspect {
+        (self.subscription, self.sequence)
+    }
+
+    /// Since when the broker has it, or has taken no byte of what is before it.
+    fn waits_since(&mut self, session: &Session) -> Instant {
+        if self.end > session.written() {
+            return self.begun.max(session.wrote());
+        }
+        *self.written.get_or_insert_with(Instant::now)
+    }
+}
+
 /// A reason code, for people.
 fn shown<C: std::fmt::Debug>(
     code: Option<C>,
@@ -375,11 +427,4 @@ fn shown<C: std::fmt::Debug>(
 ) -> String {
     let code = code.map_or("no reason".to_owned(), |code| format!("{code:?}"));
     reason_of(&code, properties)
-}
-
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
-    }
 }

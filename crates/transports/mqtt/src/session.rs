@@ -3,6 +3,8 @@
 //! A [`Session`] moves bytes between a stream and the state machine of the protocol, and keeps its timers. Whoever has it
 //! sends packets, and takes out those that came in. Its futures can be dropped at any time, and nothing is lost by that.
 
+mod pubrecs;
+
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::pin::Pin;
@@ -17,11 +19,13 @@ use mqtt_protocol_core::mqtt::{Connection, Version, role};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use self::pubrecs::Pubrecs;
+
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 64 << 10;
 /// How much is written behind the last write before others wait, in bytes.
 const OUT_BYTES_MAX: usize = 1 << 20;
-/// How long the broker may take to answer a ping.
+/// How long the broker may take to answer a ping while nothing else is heard of it, and nothing can be written.
 const PING_TIME: Duration = Duration::from_secs(10);
 
 /// A stream of bytes, with TLS or without.
@@ -42,8 +46,15 @@ pub(crate) struct Session {
     timers: Vec<(TimerKind, Instant)>,
     sleep: Pin<Box<Sleep>>,
     inbox: VecDeque<Packet>,
+    /// What comes in is read along.
+    pubrecs: Pubrecs,
     /// Whether anything came in.
     has_heard: bool,
+    /// When something was read or written last, and when something was written.
+    moved: Instant,
+    wrote: Instant,
+    /// Whether what comes in is read now.
+    reads: bool,
     /// Why it is over.
     over: Option<String>,
 }
@@ -56,9 +67,12 @@ impl Session {
         packet_bytes_max: u32,
         receive_max: u16,
     ) -> Self {
-        let options = ConnectionOptions::new()
-            .maximum_packet_size_recv(packet_bytes_max)
-            .receive_maximum(receive_max);
+        let mut options = ConnectionOptions::new().maximum_packet_size_recv(packet_bytes_max);
+        if version != Version::V3_1_1 {
+            // An older broker is not told, and cannot be held to it.
+            options = options.receive_maximum(receive_max);
+        }
+        let now = Instant::now();
         let mut protocol = Connection::with_options(version, options);
         protocol.set_pingresp_recv_timeout(PING_TIME.as_millis() as u64);
         Self {
@@ -70,9 +84,13 @@ impl Session {
             queued: 0,
             written: 0,
             timers: Vec::new(),
-            sleep: Box::pin(tokio::time::sleep_until(Instant::now())),
+            sleep: Box::pin(tokio::time::sleep_until(now)),
             inbox: VecDeque::new(),
+            pubrecs: Pubrecs::default(),
             has_heard: false,
+            moved: now,
+            wrote: now,
+            reads: true,
             over: None,
         }
     }
@@ -120,6 +138,21 @@ impl Session {
     /// How far the kernel has taken it.
     pub(crate) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// When the kernel has taken something last.
+    pub(crate) fn wrote(&self) -> Instant {
+        self.wrote
+    }
+
+    /// Whether it is over: nothing can be sent any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.is_some()
+    }
+
+    /// Whether the PUBREC of this message has said that nobody has subscribed to it; asked once.
+    pub(crate) fn has_no_subscribers(&mut self, id: u16) -> bool {
+        self.pubrecs.take(id)
     }
 
     /// Sends a packet, or says why the protocol does not allow it.
@@ -178,6 +211,12 @@ impl Session {
 
     /// Waits until something was read or written, or a timer was due. The error says why it is over.
     pub(crate) async fn turn(&mut self) -> Result<(), String> {
+        self.turn_if(true).await
+    }
+
+    /// The same, and nothing is read unless `reads`: what the broker sends waits there.
+    pub(crate) async fn turn_if(&mut self, reads: bool) -> Result<(), String> {
+        self.reads = reads;
         std::future::poll_fn(|context| self.poll_turn(context)).await
     }
 
@@ -210,6 +249,8 @@ impl Session {
                 Poll::Ready(Ok(count)) => {
                     self.done += count;
                     self.written += count as u64;
+                    self.wrote = Instant::now();
+                    self.moved = self.wrote;
                     has_written = true;
                 }
                 Poll::Ready(Err(error)) => return Err(error.to_string()),
@@ -230,7 +271,7 @@ impl Session {
     }
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Result<bool, String> {
-        if self.over.is_some() {
+        if self.over.is_some() || !self.reads {
             return Ok(false);
         }
         let mut input = std::mem::take(&mut self.input);
@@ -243,9 +284,14 @@ impl Session {
                 return Ok(false);
             }
         };
-        self.has_heard |= count > 0;
         if count == 0 {
-            self.is_over("the broker closed the connection");
+            self.ends("the broker closed the connection");
+        } else {
+            self.has_heard = true;
+            self.moved = Instant::now();
+        }
+        if self.version() != Version::V3_1_1 {
+            self.pubrecs.read(&mut input[..count]);
         }
         let mut cursor = Cursor::new(&input[..count]);
         while cursor.position() < count as u64 && self.over.is_none() {
@@ -270,7 +316,17 @@ impl Session {
             let Some(due) = due else { break };
             let (kind, _) = self.timers.swap_remove(due);
             if kind == TimerKind::PingrespRecv {
-                self.is_over("the broker did not answer a ping");
+                // Its answer may be behind what is not read yet, and the ping behind what is not written yet.
+                let heard = if self.reads {
+                    self.moved
+                } else {
+                    Instant::now()
+                };
+                if heard + PING_TIME > next {
+                    self.timers.push((kind, heard + PING_TIME));
+                    continue;
+                }
+                self.ends("the broker did not answer a ping");
             }
             let events = self.protocol.notify_timer_fired(kind);
             self.absorb(events);
@@ -297,14 +353,14 @@ impl Session {
                 }
                 Event::RequestTimerCancel(kind) => self.timers.retain(|(known, _)| *known != kind),
                 Event::NotifyError(error) => {
-                    self.is_over(format_args!("what the broker sends is not MQTT: {error}"));
+                    self.ends(format_args!("what the broker sends is not MQTT: {error}"));
                 }
-                Event::RequestClose => self.is_over("the connection is closed"),
+                Event::RequestClose => self.ends("the connection is closed"),
             }
         }
     }
 
-    fn is_over(&mut self, why: impl Display) {
+    fn ends(&mut self, why: impl Display) {
         self.over.get_or_insert_with(|| why.to_string());
     }
 }

@@ -6,8 +6,10 @@
 mod buried;
 mod taking;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use mqtt_protocol_core::mqtt::Version;
 use mqtt_protocol_core::mqtt::packet::{
     Packet, Qos, RetainHandling, SubEntry, SubOpts, v3_1_1, v5_0,
@@ -15,12 +17,14 @@ use mqtt_protocol_core::mqtt::packet::{
 use mqtt_protocol_core::mqtt::result_code::{MqttError, SubackReturnCode};
 use photinus_contract::backoff::Backoff;
 use photinus_contract::standing::Standing;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use self::taking::Taking;
 use crate::config::{Source, Target};
 use crate::connect::{Client, Connected, connect};
 use crate::hub::Shared;
+use crate::link::PANICKED;
 use crate::session::Session;
 
 /// A source, and how it is.
@@ -58,10 +62,14 @@ pub(crate) async fn run(intake: Arc<Intake>, shared: Shared) {
                     filter = intake.source.filter,
                     "subscribed to topics"
                 );
-                backoff.reset();
-                match Taking::new(&intake, &shared, session).run().await {
-                    Ok(()) => return,
-                    Err(reason) => reason,
+                let begun = Instant::now();
+                let taking = Taking::new(&intake, &shared, session);
+                let ended = AssertUnwindSafe(taking.run()).catch_unwind().await;
+                backoff.worked(begun.elapsed());
+                match ended {
+                    Ok(Ok(())) => return,
+                    Ok(Err(reason)) => reason,
+                    Err(_) => PANICKED.to_owned(),
                 }
             }
             Err(reason) => reason,
@@ -86,7 +94,12 @@ impl Intake {
     /// Who consumes: the broker keeps messages for it while it is away.
     fn client(&self) -> Client {
         let id = match self.source.client_id.as_str() {
-            "" => format!("photinus-{}", self.name),
+            // With another filter it is another client: the broker would keep sending what the old one matches.
+            "" => format!(
+                "photinus-{}-{:08x}",
+                self.name,
+                checksum(&self.source.filter)
+            ),
             given => given.to_owned(),
         };
         let kept = self.source.session_expiry.value().as_secs();
@@ -102,13 +115,12 @@ impl Intake {
     async fn subscribed(&self, connected: Connected) -> Result<Session, String> {
         let mut session = connected.session;
         session.answers_itself(false);
-        if !connected.was_kept {
-            let id = session.packet_id().ok_or("there is no number for it")?;
-            let subscribe = self.subscribe(id, session.version());
-            let subscribe = subscribe.map_err(|error| format!("filter: {error}"))?;
-            session.send(subscribe).map_err(|error| error.to_string())?;
-            self.wait_for_suback(&mut session, id).await?;
-        }
+        // Also in a session that the broker has kept: it may be one that was refused.
+        let id = session.packet_id().ok_or("there is no number for it")?;
+        let subscribe = self.subscribe(id, session.version());
+        let subscribe = subscribe.map_err(|error| format!("filter: {error}"))?;
+        session.send(subscribe).map_err(|error| error.to_string())?;
+        self.wait_for_suback(&mut session, id).await?;
         self.standing.connected(&connected.address);
         Ok(session)
     }
@@ -164,4 +176,10 @@ impl Intake {
             }
         }
     }
+}
+
+/// Tells texts from each other, and is the same in every version of this program (FNV-1a).
+fn checksum(text: &str) -> u32 {
+    let step = |sum: u32, byte: u8| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    text.bytes().fold(0x811c_9dc5, step)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_protocol_core::mqtt::Version;
-use mqtt_protocol_core::mqtt::packet::{Packet, Property, UserProperty, v5_0};
+use mqtt_protocol_core::mqtt::packet::{Packet, Property, UserProperty, v3_1_1, v5_0};
 use photinus_contract::delivery::BatchItem;
 use photinus_contract::outbox::Outgoing;
 use photinus_contract::transport::{Exchange, ExchangeSide};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::connect::{Client, Connected, connect};
 use crate::hub::Hub;
-use crate::mapping::{is_acknowledged, message, plain_message};
+use crate::mapping::{NO_SUBSCRIBERS, is_acknowledged, message, plain_message};
 use crate::options::Route;
 
 /// How much of a body is shown, in bytes.
@@ -73,7 +73,7 @@ async fn publish(hub: &Hub, outgoing: &Outgoing<Route>) -> Result<String, String
         false => None,
     };
     let made = match session.version() {
-        Version::V3_1_1 => plain_message(outgoing, id)?,
+        Version::V3_1_1 => unretained(plain_message(outgoing, id)?)?,
         _ => as_test(message(outgoing, id, "none")?)?,
     };
     session.send(made).map_err(|error| error.to_string())?;
@@ -83,6 +83,9 @@ async fn publish(hub: &Hub, outgoing: &Outgoing<Route>) -> Result<String, String
         while let Some(packet) = session.take() {
             let code = match &packet {
                 Packet::V5_0Puback(ack) => ack.reason_code().map_or(0, |code| code as u8),
+                Packet::V5_0Pubcomp(ack) if session.has_no_subscribers(ack.packet_id()) => {
+                    NO_SUBSCRIBERS
+                }
                 Packet::V5_0Pubcomp(ack) => ack.reason_code().map_or(0, |code| code as u8),
                 Packet::V5_0Pubrec(ack) => match ack.reason_code().map_or(0, |code| code as u8) {
                     code if code >= 0x80 => code,
@@ -94,7 +97,7 @@ async fn publish(hub: &Hub, outgoing: &Outgoing<Route>) -> Result<String, String
             session.say_goodbye();
             return match code {
                 0x80.. => Err(format!("reason code 0x{code:02X}")),
-                0x10 => Ok("no matching subscribers".to_owned()),
+                NO_SUBSCRIBERS => Ok("no matching subscribers".to_owned()),
                 _ => Ok("success".to_owned()),
             };
         }
@@ -102,6 +105,24 @@ async fn publish(hub: &Hub, outgoing: &Outgoing<Route>) -> Result<String, String
             return Ok("written: QoS 0 has no acknowledgement".to_owned());
         }
     }
+}
+
+/// A test is not what is kept.
+fn unretained(made: Packet) -> Result<Packet, String> {
+    let Packet::V3_1_1Publish(made) = made else {
+        return Ok(made);
+    };
+    let again = || {
+        let mut test = v3_1_1::Publish::builder()
+            .topic_name(made.topic_name())?
+            .qos(made.qos())
+            .payload(made.payload().as_slice().to_vec());
+        if let Some(id) = made.packet_id() {
+            test = test.packet_id(id);
+        }
+        test.build()
+    };
+    again().map(Into::into).map_err(|error| error.to_string())
 }
 
 fn as_test(made: Packet) -> Result<Packet, String> {

@@ -8,7 +8,7 @@ use photinus_contract::transport::Exchange;
 use photinus_contract::{
     BoxFuture, Callbacks, Capabilities, CodedError, ConnectionId, Data, Delivery, DeliveryId,
     Event, HandOver, Run, Subscription, SubscriptionId, SubscriptionOptions, Transport,
-    TransportPlugin, VoidReason,
+    TransportPlugin, VoidReason, address,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -118,8 +118,7 @@ impl Transport for Running {
     }
 
     fn needs_data(&self, options: &SubscriptionOptions) -> bool {
-        let in_address = || Route::read(options).is_ok_and(|route| route.topic.needs_data());
-        options.with_data == Some(true) || in_address()
+        options.with_data == Some(true) || address::needs_data(options, "topic")
     }
 
     fn deliver(&self, delivery: Delivery) -> HandOver {

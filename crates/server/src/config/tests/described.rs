@@ -20,7 +20,11 @@ fn what_the_schema_calls_default_is_what_is_in_force() {
     let said: File = serde_json::from_value(Value::Object(defaults)).unwrap();
     assert_eq!(format!("{said:?}"), format!("{:?}", File::default()));
     for plugin in registry::transports().plugins {
-        plugin.check_config(&transports[plugin.name()]).unwrap();
+        // One whose keys are all under names of the operator has no defaults of its own.
+        let section = transports.get(plugin.name()).cloned();
+        plugin
+            .check_config(&section.unwrap_or_else(|| json!({})))
+            .unwrap();
     }
 }
 

@@ -61,6 +61,7 @@ fn a_secret_under_a_name_of_the_operator_is_one_and_nothing_else_is() {
         .split_once("## `[transports.carrier-pigeons.targets.NAME]`")
         .unwrap();
     let (password, url) = of_target.split_once("targets.NAME] url`").unwrap();
+    let (url, _) = url.split_once("\n## ").unwrap();
     for words in [
         "A secret: shown as `***`.",
         "| a text or { env = … } or { file = … } | not set |",

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use photinus_contract::{Outcome, Report};
 
+use crate::mapping::NO_SUBSCRIBERS;
 use crate::options::{Ack, NoSubscribers};
 
-/// The reason code of a message that nobody has subscribed to.
-pub(super) const NO_SUBSCRIBERS: u8 = 0x10;
 /// From here on a reason code says that a message was not taken.
 const FAILURES: u8 = 0x80;
 

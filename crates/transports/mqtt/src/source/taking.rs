@@ -1,28 +1,31 @@
 //! What becomes of messages that come in over one session?
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::stream::FuturesOrdered;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use mqtt_protocol_core::mqtt::Version;
 use mqtt_protocol_core::mqtt::packet::{Packet, Property, Qos, v3_1_1, v5_0};
 use mqtt_protocol_core::mqtt::result_code::{MqttError, PubackReasonCode, PubrecReasonCode};
 use photinus_contract::backoff::Backoff;
-use photinus_contract::intake::{self, Taken};
-use photinus_contract::message::{MessageInput, MessageKind};
+use photinus_contract::intake::{self, Queue, Taken};
+use photinus_contract::message::MessageInput;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::Intake;
 use super::buried::{buried, said};
+use crate::clock::until;
 use crate::hub::Shared;
-use crate::mapping::reason_of;
+use crate::mapping::{NO_SUBSCRIBERS, reason_of};
 use crate::session::Session;
 
 /// How long to wait before a message is offered again that could not be taken.
 const AGAIN: Duration = Duration::from_millis(250);
 const AGAIN_MAX: Duration = Duration::from_secs(10);
+/// How many bytes may be on their way into the log at once, in messages that came over one session; one message may have
+/// more.
+const BYTES_MAX: usize = 64 << 20;
 /// How long messages have that are on their way into the log when the transport stops.
 const GRACE: Duration = Duration::from_secs(3);
 /// What stands for the topic of MQTT in the topic and the tag of a source.
@@ -33,16 +36,12 @@ pub(super) struct Taking<'a> {
     intake: &'a Intake,
     shared: &'a Shared,
     session: Session,
-    /// They are begun and answered in the order in which they came.
-    offered: FuturesOrdered<Offered>,
+    queue: Queue<Arrived>,
     /// What came in while something else was waited for.
     aside: VecDeque<Packet>,
 }
 
-type Offered = Pin<Box<dyn Future<Output = (Arrived, Taken)> + Send>>;
-
 /// A message that came in.
-#[derive(Clone)]
 pub(super) struct Arrived {
     pub(super) id: Option<u16>,
     pub(super) qos: Qos,
@@ -58,34 +57,56 @@ impl<'a> Taking<'a> {
             intake,
             shared,
             session,
-            offered: FuturesOrdered::new(),
+            queue: Queue::new(shared.callbacks.clone(), &intake.source.namespace),
             aside: VecDeque::new(),
         }
     }
 
     /// Takes messages in until the transport stops; or why it cannot go on.
     pub(super) async fn run(mut self) -> Result<(), String> {
+        let mut backoff = Backoff::new(AGAIN, AGAIN_MAX);
+        let mut again = None;
         loop {
             self.take_in()?;
             // What is not read yet waits at the broker.
-            let has_room = self.offered.len() < self.intake.source.receive_max;
+            let has_room =
+                self.queue.len() < self.intake.source.receive_max && self.queue.bytes() < BYTES_MAX;
             tokio::select! {
                 () = self.shared.stop.cancelled() => break,
-                Some((arrived, taken)) = self.offered.next() => self.answer(arrived, taken).await?,
-                turned = self.session.turn(), if has_room => turned?,
+                taken = self.queue.next() => match taken {
+                    Some((arrived, taken)) => {
+                        backoff.reset();
+                        self.answer(arrived, taken).await?;
+                    }
+                    None => {
+                        let (source, reason) = (&self.intake.name, self.queue.reason());
+                        warn!(source, reason, "messages have to wait");
+                        again = Some(Instant::now() + backoff.delay());
+                    }
+                },
+                () = until(again) => {
+                    again = None;
+                    self.queue.again();
+                }
+                turned = self.session.turn_if(has_room) => turned?,
             }
         }
-        let rest = async {
-            while let Some((arrived, taken)) = self.offered.next().await {
-                if self.answer(arrived, taken).await.is_err() {
-                    break;
-                }
-            }
-        };
-        let _ = tokio::time::timeout(GRACE, rest).await;
+        let _ = tokio::time::timeout(GRACE, self.finish()).await;
         self.session.say_goodbye();
         let _ = self.session.turn().now_or_never();
         Ok(())
+    }
+
+    /// Answers what is on its way into the log.
+    async fn finish(&mut self) {
+        while !self.queue.is_empty() {
+            let Some((arrived, taken)) = self.queue.next().await else {
+                return;
+            };
+            if self.answer(arrived, taken).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Begins with what came in.
@@ -121,36 +142,10 @@ impl<'a> Taking<'a> {
         Ok(())
     }
 
-    /// Offers a message to the engine until it is taken, or it is known that it never will be.
     fn offer(&mut self, arrived: Arrived) {
         let message = self.message(&arrived);
-        let (callbacks, stop) = (self.shared.callbacks.clone(), self.shared.stop.clone());
-        let (namespace, source) = (
-            self.intake.source.namespace.clone(),
-            self.intake.name.clone(),
-        );
-        let mut offered: Offered = Box::pin(async move {
-            let mut backoff = Backoff::new(AGAIN, AGAIN_MAX);
-            loop {
-                let published =
-                    callbacks.publish(&namespace, MessageKind::Broadcast, message.clone());
-                match Taken::of(&published.await) {
-                    Taken::NotNow(reason) if !stop.is_cancelled() => {
-                        warn!(source, reason, "a message has to wait");
-                        tokio::select! {
-                            () = stop.cancelled() => {}
-                            () = tokio::time::sleep(backoff.delay()) => {}
-                        }
-                    }
-                    taken => return (arrived, taken),
-                }
-            }
-        });
-        // It is begun here: the next one comes behind it.
-        if let Some(done) = (&mut offered).now_or_never() {
-            offered = Box::pin(std::future::ready(done));
-        }
-        self.offered.push_back(offered);
+        let bytes = arrived.body.len();
+        self.queue.push(arrived, message, bytes);
     }
 
     fn message(&self, arrived: &Arrived) -> MessageInput {
@@ -248,6 +243,12 @@ impl<'a> Taking<'a> {
                     match packet {
                         Packet::V5_0Puback(ack) if ack.packet_id() == id => {
                             let code = ack.reason_code().map_or(0, |code| code as u8);
+                            if code == NO_SUBSCRIBERS {
+                                warn!(
+                                    topic,
+                                    "nobody has subscribed to the dead letters: one is gone"
+                                );
+                            }
                             return match code < 0x80 {
                                 true => Ok(()),
                                 false => Err("the dead letters take nothing".to_owned()),
