@@ -20,7 +20,7 @@ pub struct Queue<A> {
     namespace: String,
     chain: Chain,
     /// Each was begun when it was put here, and they end in this order.
-    under_way: FuturesOrdered<Pin<Box<dyn Future<Output = (Offer<A>, Taken)> + Send>>>,
+    under_way: FuturesOrdered<Offered<A>>,
     /// What could not be taken, in order, and why the last one could not.
     failed: VecDeque<Offer<A>>,
     reason: String,
@@ -28,6 +28,9 @@ pub struct Queue<A> {
     behind: VecDeque<Offer<A>>,
     bytes: usize,
 }
+
+/// An offer, and what becomes of it.
+type Offered<A> = Pin<Box<dyn Future<Output = (Offer<A>, Taken)> + Send>>;
 
 struct Offer<A> {
     arrived: A,
@@ -120,8 +123,7 @@ impl<A: Send + 'static> Queue<A> {
         let publishing = self
             .callbacks
             .publish_in(&self.chain, &self.namespace, kind, message);
-        let mut taking: Pin<Box<dyn Future<Output = _> + Send>> =
-            Box::pin(async move { (offer, Taken::of(&publishing.await)) });
+        let mut taking: Offered<A> = Box::pin(async move { (offer, Taken::of(&publishing.await)) });
         // It is begun here: the next one comes behind it.
         if let Some(done) = (&mut taking).now_or_never() {
             taking = Box::pin(std::future::ready(done));
