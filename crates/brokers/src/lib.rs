@@ -3,11 +3,12 @@
 //! [`RabbitMq`] and [`Mosquitto`] are Debian's packages, started on free ports of this machine with a directory of their
 //! own, and without a service manager. They are ended by the ids of their processes when they go out of scope; and by a
 //! [watcher](mod@self) when the test's process is gone before. [`Proxy`] stands between a client and a broker, and cuts
-//! the link.
+//! the link. [`OddMqtt`] says what no sound broker would.
 //!
 //! Everything panics where it fails: it is for tests.
 
 mod mosquitto;
+mod odd;
 mod patience;
 mod process;
 mod proxy;
@@ -15,6 +16,7 @@ mod rabbitmq;
 mod watcher;
 
 pub use self::mosquitto::{Mosquitto, MosquittoOptions};
+pub use self::odd::{OddMqtt, OddPacket, OddReaction, WELCOME_3};
 pub use self::proxy::Proxy;
 pub use self::rabbitmq::{RabbitMq, RabbitOptions};
 

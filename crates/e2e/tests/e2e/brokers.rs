@@ -8,6 +8,7 @@ mod amqp_sources;
 mod examples;
 mod mqtt_answers;
 mod mqtt_faults;
+mod mqtt_odd;
 mod mqtt_shapes;
 mod mqtt_sources;
 mod targets;
