@@ -158,7 +158,7 @@ async fn a_preview_says_where_options_would_send_the_newest_events() {
     for (asked, code) in [
         (json!({"transport": "nobody", "options": {}}), "FF10172"),
         (
-            json!({"options": {"orderingKey": "topic", "batch": true}}),
+            body(json!({"orderingKey": "topic", "batch": true})),
             "PH00445",
         ),
     ] {
