@@ -15,6 +15,9 @@ mod proxy;
 mod rabbitmq;
 mod watcher;
 
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 pub use self::mosquitto::{Mosquitto, MosquittoOptions};
 pub use self::odd::{OddMqtt, OddPacket, OddReaction, WELCOME_3};
 pub use self::proxy::Proxy;
@@ -33,8 +36,21 @@ pub struct TlsFiles {
     pub client_certificate: bool,
 }
 
-/// A port of this machine that is free now.
+/// Below the ports that Linux gives to those who connect, from where on there are many. A broker takes seconds to start,
+/// and what is free now would be somebody's by then.
+const PORTS: std::ops::Range<u32> = 12_000..32_000;
+
+/// A port of this machine that is free now, and that nobody else gets by chance.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("it is bound").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Processes that test at the same time begin far from each other.
+    let first = std::process::id().wrapping_mul(7_919);
+    let count = PORTS.end - PORTS.start;
+    let ports = std::iter::repeat_with(|| {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        (PORTS.start + number) as u16
+    });
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let found = ports.take(count as usize).find(is_free);
+    found.expect("a port is free")
 }

@@ -96,8 +96,9 @@ pub struct Source {
     pub topic: String,
     /// Their tag: a name, or with `{topic}` in it, or none.
     pub tag: String,
-    /// The name of this client, by which the broker keeps messages for it while it is away; `photinus-` and the name of
-    /// the source if empty.
+    /// The name of this client, by which the broker keeps messages for it while it is away; made of the names of the
+    /// source and its filter if empty. One of your own should be another when the filter is: what the broker keeps under
+    /// it is for both.
     pub client_id: String,
     /// How long the broker is to keep them.
     #[schemars(with = "String", extend("format" = "go-duration"))]
