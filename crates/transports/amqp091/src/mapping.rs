@@ -12,6 +12,11 @@ use crate::options::{ADDRESS_BYTES_MAX, Ack, Route};
 /// Before the names of a CloudEvent's attributes among the headers, as in the binding for AMQP 1.0.
 const CLOUD_EVENT_PREFIX: &str = "cloudEvents_";
 const APP_ID: &str = "photinus";
+/// The nine other properties, each a short text at most, and what is around them all.
+const PROPERTIES_BYTES_FIXED: usize = 9 * (ADDRESS_BYTES_MAX + 1) + 64;
+/// The lengths of a header's name and value, and its type.
+const HEADER_BYTES_FIXED: usize = 6;
+const NUMBER_BYTES: usize = 8;
 
 /// A message to be published.
 #[derive(Debug)]
@@ -20,6 +25,19 @@ pub(crate) struct Message {
     pub(crate) routing_key: ShortString,
     pub(crate) properties: BasicProperties,
     pub(crate) body: Vec<u8>,
+}
+
+impl Message {
+    /// How many bytes its properties take at most, with what is around them: they are one frame.
+    pub(crate) fn properties_bytes(&self) -> usize {
+        let headers = self.properties.headers().as_ref();
+        let headers = headers.into_iter().flat_map(|headers| headers.inner());
+        let each = headers.map(|(name, value)| {
+            let value = text(value).map_or(NUMBER_BYTES, str::len);
+            HEADER_BYTES_FIXED + name.as_str().len() + value
+        });
+        PROPERTIES_BYTES_FIXED + each.sum::<usize>()
+    }
 }
 
 /// Where an event goes: exchange and routing key. The error says why there is no such place.

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 /// Longest exchange or routing key, in bytes, as AMQP has it.
 pub(crate) const ADDRESS_BYTES_MAX: usize = 255;
-/// Most headers that options may name.
+/// Most headers that options may name, and most bytes that they have all together.
 const HEADERS_MAX: usize = 100;
+const HEADERS_BYTES_MAX: usize = 64 << 10;
 /// How long an application has to answer where the subscription does not say.
 const ACK_TIMEOUT_DEFAULT: &str = "60s";
 /// What the routing key is where the subscription does not say.
@@ -156,6 +157,11 @@ fn headers(given: BTreeMap<String, String>) -> Result<FieldTable, CodedError> {
         let text = format!("at most {HEADERS_MAX} are sent");
         return Err(invalid("headers", &text));
     }
+    let sizes = given.iter().map(|(name, value)| name.len() + value.len());
+    if sizes.sum::<usize>() > HEADERS_BYTES_MAX {
+        let text = format!("they have more than {HEADERS_BYTES_MAX} bytes");
+        return Err(invalid("headers", &text));
+    }
     let mut headers = FieldTable::default();
     for (name, value) in given {
         let key = ShortString::try_new(name.as_str());
@@ -233,6 +239,7 @@ mod tests {
             (json!({"expiration": "soon"}), "expiration"),
             (json!({"headers": {"photinus-event": "x"}}), "headers"),
             (json!({"headers": {"a": 5}}), "headers"),
+            (json!({"headers": {"a": "x".repeat(70_000)}}), "headers"),
             (json!({"headers": {"": "x"}}), "headers"),
         ] {
             let error = Route::read(&options(given.clone()))

@@ -159,10 +159,19 @@ impl<'a> Publisher<'a> {
             Ok(opened) => opened,
             Err(error) => return self.refused(subscription, &error),
         };
-        let message = match message(&outgoing, self.answers.queue()) {
+        let made = message(&outgoing, self.answers.queue());
+        let frame_max = connection.configuration().frame_max() as usize;
+        let fitting = made.and_then(|made| match made.properties_bytes() > frame_max {
+            true => Err(format!(
+                "its headers have more than the {frame_max} bytes of a frame of the broker"
+            )),
+            false => Ok(made),
+        });
+        let message = match fitting {
             Ok(message) => message,
             Err(reason) => {
                 // Neither time nor another broker will help.
+                self.hub.standing.refused(&reason);
                 self.settle(subscription, delivery, Outcome::Park { reason });
                 return Ok(());
             }

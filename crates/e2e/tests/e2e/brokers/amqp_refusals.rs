@@ -167,3 +167,29 @@ fn a_refused_permission_says_so_and_ends_when_it_is_given() {
     assert_eq!(values(&mut app, "closed", 1), [1]);
     closed.wait_for_offset(&rest, 1);
 }
+
+#[test]
+fn an_event_with_more_headers_than_a_frame_holds_is_set_aside() {
+    let server = with_rabbit();
+    let rest = server.rest();
+    let mut app = Rabbit::at(&rabbit().url());
+    app.does("queue", json!({"name": "large-headers"}));
+    let options =
+        json!({"routingKey": "large-headers", "content": "cloudevents-binary", "readAhead": 5});
+    let feed = Feed::new(&rest, "amqp091", "large-headers", options);
+    for extension in ["x".repeat(200_000), "small".to_owned()] {
+        let event = json!({"specversion": "1.0", "id": extension.len().to_string(), "source": "/s", "type": "t", "big": extension});
+        let kind = Some("application/cloudevents+json");
+        let body = event.to_string().into_bytes();
+        let taken = rest.send("POST", "/api/v1/cloudevents", kind, Some(&body));
+        assert_eq!(taken.unwrap().status, 202);
+    }
+    feed.wait_for_offset(&rest, 2);
+    let parked = feed.parked(&rest);
+    assert_eq!(parked.len(), 1);
+    assert!(parked[0].to_string().contains("of a frame"), "{parked:?}");
+    assert_eq!(
+        app.next("large-headers")["headers"]["cloudEvents_big"],
+        "small"
+    );
+}
