@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use photinus_contract::intake::{self, Queue, Taken};
 use photinus_contract::store::{Parked, StoreError, StoreErrorKind};
 use photinus_contract::transport::{ConnectionState, Scope};
 use photinus_contract::{MessageKind, Outcome, Sequence, Subscription, VoidReason};
@@ -86,6 +87,42 @@ async fn a_reply_waits_for_a_store_that_fails_for_a_while() {
     bench.answer(&again, reply());
     bench.assert_quiet().await;
     assert_eq!(bench.messages().await.len(), 2);
+}
+
+/// The store fails on one of the messages of a source, and takes those behind it: each is in a group of its own.
+#[tokio::test(start_paused = true)]
+async fn messages_of_a_source_do_not_overtake_one_that_could_not_be_stored() {
+    let bench = Bench::new().await;
+    let mut queue = Queue::new(bench.callbacks.clone(), "default");
+    bench.store.hold_writes();
+    for number in 0..4 {
+        let message = intake::message(intake::value(b"1", None), "t", &number.to_string());
+        queue.push(number, message, 1);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    bench.store.fail_writes(Some(unavailable()));
+    bench.store.release(1);
+    bench.store.fail_writes(None);
+    bench.store.release_all();
+    let mut taken = Vec::new();
+    let mut waited = 0;
+    while !queue.is_empty() {
+        match queue.next().await {
+            Some((number, verdict)) => {
+                assert_eq!(verdict, Taken::Yes);
+                taken.push(number);
+            }
+            None => {
+                waited += 1;
+                queue.again();
+            }
+        }
+    }
+    assert_eq!((taken, waited), (vec![0, 1, 2, 3], 1));
+    let mut stored = bench.messages().await;
+    stored.sort_by_key(|record| record.first());
+    let tags = stored.iter().map(|record| record.content.tag().to_owned());
+    assert_eq!(tags.collect::<Vec<_>>(), ["0", "1", "2", "3"]);
 }
 
 #[tokio::test(start_paused = true)]
