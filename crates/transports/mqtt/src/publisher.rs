@@ -4,20 +4,21 @@
 //! allows, and the target.
 
 mod held;
+mod out;
 pub(crate) mod suspects;
 mod verdict;
 
-use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use mqtt_protocol_core::mqtt::Version;
 use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet};
 use photinus_contract::outbox::{Outgoing, Settled};
-use photinus_contract::{DeliveryId, Outcome, Sequence, SubscriptionId};
+use photinus_contract::{DeliveryId, Outcome, SubscriptionId};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use self::held::Held;
+use self::out::{Out, Sent};
 use self::suspects::{Suspect, Suspects};
 use self::verdict::{Judged, Said, judge};
 use crate::answers::{Answers, Heard};
@@ -26,7 +27,7 @@ use crate::connect::Connected;
 use crate::greeting::Offers;
 use crate::hub::{Hub, Shared};
 use crate::mapping::{NO_SUBSCRIBERS, is_acknowledged, message, plain_message, reason_of};
-use crate::options::{Ack, NoSubscribers, Route};
+use crate::options::{Ack, Route};
 use crate::session::Session;
 
 /// How long acknowledgements have that are out when the transport stops.
@@ -52,29 +53,8 @@ pub(crate) struct Publisher<'a> {
     answers: Answers,
     /// Those that nothing is published for now.
     held: Held,
-    /// What is not acknowledged, by its number.
-    out: HashMap<u16, Sent>,
-    /// The same, and what has no acknowledgement, in the order in which it was sent.
-    order: VecDeque<(Instant, u16)>,
-    /// What counts when the kernel has taken it, which ends there.
-    unacknowledged: VecDeque<Sent>,
+    out: Out,
     settled: Vec<Settled>,
-}
-
-/// A message that was sent.
-#[derive(Clone, Copy)]
-struct Sent {
-    subscription: SubscriptionId,
-    delivery: DeliveryId,
-    sequence: Sequence,
-    ack: Ack,
-    no_subscribers: NoSubscribers,
-    begun: Instant,
-    /// Where its bytes end in what is written, and from when on it is waited for the broker's word.
-    end: u64,
-    written: Option<Instant>,
-    /// The broker has said that nobody gets it.
-    has_none: bool,
 }
 
 impl<'a> Publisher<'a> {
@@ -94,9 +74,7 @@ impl<'a> Publisher<'a> {
             suspects,
             session,
             offers: connected.offers,
-            out: HashMap::new(),
-            order: VecDeque::new(),
-            unacknowledged: VecDeque::new(),
+            out: Out::default(),
             settled: Vec::new(),
         }
     }
@@ -111,16 +89,14 @@ impl<'a> Publisher<'a> {
             if let Err(reason) = self.publish() {
                 return self.lost(reason);
             }
-            let deadline = self.deadline();
+            let limit = self.hub.target.confirm_timeout.value();
+            let deadline = self.out.deadline(&self.session, limit);
             let again = self.held.next_again();
             let lost = tokio::select! {
                 () = self.shared.stop.cancelled() => return self.end().await,
                 turned = self.session.turn() => turned.and_then(|()| self.taken_in()),
                 () = self.hub.wake.notified() => Ok(()),
-                () = until(deadline) => Err(format!(
-                    "a message was not acknowledged within {:?}",
-                    self.hub.target.confirm_timeout.value()
-                )),
+                () = until(deadline) => Err(format!("a message was not acknowledged within {limit:?}")),
                 () = until(again) => {
                     for subscription in self.held.take_again(Instant::now()) {
                         self.hub.outboxes.up_again(subscription);
@@ -141,8 +117,7 @@ impl<'a> Publisher<'a> {
 
     /// The connection is of no use. If one message breaks it again and again, that counts for it.
     fn lost(mut self, reason: String) -> Ended {
-        let unacknowledged = self.unacknowledged.iter();
-        let out: Vec<Sent> = self.out.values().chain(unacknowledged).copied().collect();
+        let out = self.out.all();
         let suspects: Vec<Suspect> = out.iter().map(Sent::suspect).collect();
         if let Some(guilty) = self.suspects.lost(&suspects) {
             let reason = format!("the connection ends each time that it is sent: {reason}");
@@ -168,8 +143,7 @@ impl<'a> Publisher<'a> {
     }
 
     fn has_room(&self) -> bool {
-        let out = self.out.len() + self.unacknowledged.len();
-        out < self.suspects.window(self.hub.target.unconfirmed_max)
+        self.out.len() < self.suspects.window(self.hub.target.unconfirmed_max)
             && !self.session.is_over()
             && self.session.vacancy() != Some(0)
             && !self.session.is_full()
@@ -225,14 +199,7 @@ impl<'a> Publisher<'a> {
             written: None,
             has_none: false,
         };
-        match id {
-            Some(id) => {
-                let before = self.out.insert(id, sent);
-                debug_assert!(before.is_none(), "a number is used twice");
-                self.order.push_back((sent.begun, id));
-            }
-            None => self.unacknowledged.push_back(sent),
-        }
+        self.out.put(id, sent);
         Ok(())
     }
 
@@ -265,11 +232,7 @@ impl<'a> Publisher<'a> {
 
     /// Takes in what came. The error is why the connection is of no use.
     fn taken_in(&mut self) -> Result<(), String> {
-        let written = self.session.written();
-        while let Some(sent) = self.unacknowledged.front().copied()
-            && sent.end <= written
-        {
-            self.unacknowledged.pop_front();
+        while let Some(sent) = self.out.take_written(&self.session) {
             self.said(sent, Said::Written);
         }
         while let Some(packet) = self.session.take() {
@@ -286,7 +249,7 @@ impl<'a> Publisher<'a> {
                         let properties = ack.props().as_deref().unwrap_or_default();
                         let reason = || shown(ack.reason_code(), properties);
                         self.acknowledged(ack.packet_id(), code, reason);
-                    } else if let Some(sent) = self.out.get_mut(&ack.packet_id()) {
+                    } else if let Some(sent) = self.out.numbered(ack.packet_id()) {
                         // The end of it is still to come.
                         sent.has_none = self.session.has_no_subscribers(ack.packet_id());
                     }
@@ -319,7 +282,7 @@ impl<'a> Publisher<'a> {
     }
 
     fn acknowledged(&mut self, id: u16, code: u8, reason: impl FnOnce() -> String) {
-        if let Some(sent) = self.out.remove(&id) {
+        if let Some(sent) = self.out.take(id) {
             let code = match sent.has_none {
                 true if code == 0 => NO_SUBSCRIBERS,
                 _ => code,
@@ -374,23 +337,10 @@ impl<'a> Publisher<'a> {
         self.hub.outboxes.settle(std::mem::take(&mut self.settled));
     }
 
-    /// When the connection is given up, if nothing is heard until then.
-    fn deadline(&mut self) -> Option<Instant> {
-        let limit = self.hub.target.confirm_timeout.value();
-        while let Some((begun, id)) = self.order.front().copied() {
-            if let Some(sent) = self.out.get_mut(&id).filter(|sent| sent.begun == begun) {
-                return Some(sent.waits_since(&self.session) + limit);
-            }
-            self.order.pop_front();
-        }
-        let sent = self.unacknowledged.front_mut()?;
-        Some(sent.waits_since(&self.session) + limit)
-    }
-
     /// Waits a while for what is out, so that nothing is published again for a restart.
     async fn end(mut self) -> Ended {
         let rest = async {
-            while !self.out.is_empty() || !self.unacknowledged.is_empty() {
+            while self.out.len() > 0 {
                 let turned = self.session.turn().await;
                 if turned.and_then(|()| self.taken_in()).is_err() {
                     break;
@@ -403,20 +353,6 @@ impl<'a> Publisher<'a> {
         self.session.say_goodbye();
         let _ = self.session.turn().now_or_never();
         Ended::Stopped
-    }
-}
-
-impl Sent {
-    fn suspect(&self) -> Suspect {
-        (self.subscription, self.sequence)
-    }
-
-    /// Since when the broker has it, or has taken no byte of what is before it.
-    fn waits_since(&mut self, session: &Session) -> Instant {
-        if self.end > session.written() {
-            return self.begun.max(session.wrote());
-        }
-        *self.written.get_or_insert_with(Instant::now)
     }
 }
 
