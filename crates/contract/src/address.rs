@@ -4,7 +4,7 @@
 //! and queues are written so.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde_json::Value;
 
@@ -124,6 +124,14 @@ impl Template {
             }
         }
         out
+    }
+}
+
+/// Writes a character percent-encoded: what an address cannot have, or what would mean something in it.
+pub fn percent_encode(letter: char, out: &mut String) {
+    for byte in letter.encode_utf8(&mut [0; 4]).bytes() {
+        // A text takes everything.
+        let _ = write!(out, "%{byte:02X}");
     }
 }
 

@@ -70,7 +70,11 @@ impl Content {
                     body.content_type = content_type.into();
                     body.is_text = false;
                 }
-                None => drop(cloud_event::write_values(values, &mut body.bytes)),
+                None => {
+                    if !cloud_event::write_values(values, &mut body.bytes) {
+                        body.bytes.extend_from_slice(b"null");
+                    }
+                }
             },
             Self::CloudEventsStructured => {
                 body.content_type = Cow::Borrowed(cloud_event::STRUCTURED);
@@ -245,7 +249,11 @@ mod tests {
             (r#"{"a":1.0}"#, "application/json")
         );
         let nothing = body(Content::Data, true, "null");
-        assert_eq!(text(&nothing), "");
+        assert_eq!(
+            text(&nothing),
+            "null",
+            "an empty one would take away what MQTT retains"
+        );
 
         let whole = body(Content::CloudEventsStructured, true, "5");
         assert_eq!(whole.content_type, "application/cloudevents+json");

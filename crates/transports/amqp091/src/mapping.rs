@@ -2,6 +2,7 @@
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use photinus_contract::address::percent_encode;
 use photinus_contract::content::{Ids, Value, metadata};
 use photinus_contract::outbox::Outgoing;
 use photinus_contract::words::Words;
@@ -169,8 +170,8 @@ pub(crate) fn cut(text: &str) -> ShortString {
 fn escape(value: &str, out: &mut String) {
     for letter in value.chars() {
         match letter {
-            '*' | '#' | '%' | '\0'..='\x1F' | '\x7F' => {
-                out.push_str(&format!("%{:02X}", u32::from(letter)));
+            letter if letter.is_control() || matches!(letter, '*' | '#' | '%') => {
+                percent_encode(letter, out);
             }
             _ => out.push(letter),
         }
@@ -213,11 +214,11 @@ mod tests {
         };
         let (exchange, key) = address(
             json!({"exchange": "e-{namespace}", "routingKey": "{type}.{topic}.{data.x}"}),
-            r#"{"x":"a*b#c%d\n"}"#,
+            r#"{"x":"a*b#c%d\n\u0085"}"#,
         )
         .unwrap();
         assert_eq!(exchange.as_str(), "e-ns");
-        assert_eq!(key.as_str(), "message_confirmed.a.b.a%2Ab%23c%25d%0A");
+        assert_eq!(key.as_str(), "message_confirmed.a.b.a%2Ab%23c%25d%0A%C2%85");
         for (options, value) in [
             (
                 json!({"exchange": "e", "routingKey": "{data}"}),

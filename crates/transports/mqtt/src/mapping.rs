@@ -5,6 +5,7 @@ use mqtt_protocol_core::mqtt::packet::{
     PayloadFormatIndicator, Property, Qos, ResponseTopic, UserProperty, v3_1_1, v5_0,
 };
 use mqtt_protocol_core::mqtt::result_code::MqttError;
+use photinus_contract::address::percent_encode;
 use photinus_contract::content::{Ids, Value, metadata};
 use photinus_contract::outbox::Outgoing;
 use photinus_contract::words::Words;
@@ -192,9 +193,7 @@ fn escape(value: &str, out: &mut String) {
     for letter in value.chars() {
         match letter {
             letter if is_unfit(letter) || matches!(letter, '/' | '+' | '#' | '%') => {
-                for byte in letter.encode_utf8(&mut [0; 4]).bytes() {
-                    out.push_str(&format!("%{byte:02X}"));
-                }
+                percent_encode(letter, out);
             }
             '$' if out.is_empty() => out.push_str("%24"),
             _ => out.push(letter),
