@@ -21,7 +21,7 @@ while read -r verb group directory; do
            known="$rest" ;;
     esac
 done
-for one in $known; do kill -9 -- "-${one%%=*}" 2>/dev/null; done
+for one in $known; do kill -9 "-${one%%=*}" 2>/dev/null; done
 for one in $known; do rm -rf "${one#*=}"; done
 "#;
 

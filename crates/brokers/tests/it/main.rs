@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
 use photinus_brokers::{Mosquitto, MosquittoOptions, Proxy, RabbitMq};
@@ -64,6 +65,35 @@ fn mosquitto_takes_whom_it_knows_over_a_crash_and_is_gone_in_the_end() {
     let port = closed.port();
     drop(closed);
     wait_until_closed(port);
+}
+
+/// Tells this program to leave a broker behind.
+const LEAVE: &str = "PHOTINUS_LEAVE_A_BROKER";
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no configuration: it tells the process that is to leave something behind"
+)]
+fn what_a_process_leaves_behind_is_ended() {
+    if std::env::var_os(LEAVE).is_some() {
+        let mosquitto = Mosquitto::start();
+        println!("left {} behind", mosquitto.port());
+        // Nothing is dropped.
+        std::process::exit(0);
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "--nocapture",
+            "what_a_process_leaves_behind_is_ended",
+        ])
+        .env(LEAVE, "1")
+        .output();
+    let said = String::from_utf8(output.unwrap().stdout).unwrap();
+    let (_, port) = said.split_once("left ").expect(&said);
+    let (port, _) = port.split_once(' ').unwrap();
+    wait_until_closed(port.parse().unwrap());
 }
 
 #[test]
